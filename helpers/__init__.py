@@ -1,0 +1,43 @@
+"""Machinery that is not the subject of a lesson: recorder, figures, checks, workloads.
+
+`from helpers import record, show_timeline, ...` loads only the module that is asked for.
+"""
+
+import importlib
+import os
+
+# langchain-core would trace every run over the network, in a thread of its own.
+os.environ["LANGSMITH_TRACING"] = "false"
+os.environ["LANGCHAIN_TRACING_V2"] = "false"
+
+_HOME = {
+    "record": "recorder",
+    "Gate": "workloads",
+    "count_calls": "workloads",
+    "REVIEW": "workloads",
+    "summary": "workloads",
+    "sentiment": "workloads",
+    "keywords": "workloads",
+    "asummary": "workloads",
+    "asentiment": "workloads",
+    "akeywords": "workloads",
+    "describe": "timeline",
+    "show_timeline": "timeline",
+    "show_timelines": "timeline",
+    "show_paths": "timeline",
+    "show_figure": "figures",
+    "check": "checks",
+    "quiz": "quiz",
+    "show_diff": "diff",
+    "check_environment": "environment",
+}
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'helpers' has no attribute {name!r}; it has {', '.join(_HOME)}")
+    return getattr(importlib.import_module(f"helpers.{_HOME[name]}"), name)
+
+
+def __dir__():
+    return sorted(_HOME)

@@ -1,0 +1,193 @@
+"""Exercises of lesson 1 as plain data: cases with what is expected, typical wrong answers, hints."""
+
+import asyncio
+
+from lessons.lesson1_async_execution.event_loop import EventLoop, sleep
+
+PREDICT_AN_ORDER = {
+    "title": "Predict an order",
+    "cases": [
+        {
+            "case": "the order of the letters",
+            "expect": "ACDBE",
+            "hint": "Follow the queue with a pencil: take the first, run it to its next pause, put it at the back.",
+        }
+    ],
+    "wrong": [
+        {"answer": "ABCDE", "hint": "That is the order without any pause. What does `await pause` do?"},
+        {"answer": "ACDEB", "hint": "three() pauses twice, so one() gets its second turn before E."},
+    ],
+}
+
+FIND_THE_BLOCKING_CALL = {
+    "title": "Find the blocking call",
+    "cases": [
+        {
+            "case": "the branch that freezes the loop",
+            "expect": "store",
+            "hint": "Look for a wait that is neither awaited nor on another thread.",
+        }
+    ],
+    "wrong": [
+        {"answer": "fetch", "hint": "asyncio.sleep suspends the task; the loop is free meanwhile."},
+        {"answer": "parse", "hint": "time.sleep blocks its thread. But which thread is it on here?"},
+        {"answer": "notify", "hint": "A task of its own, awaited at once: not concurrent, but nothing is blocked."},
+    ],
+}
+
+
+def run_on_toy_loop(gather, naps):
+    """Gather one toy coroutine for each (name, seconds); return the results and the loop's clock."""
+
+    async def nap(name, seconds):
+        await sleep(seconds)
+        return name
+
+    loop = EventLoop()
+    results = loop.run(gather(loop, [nap(name, seconds) for name, seconds in naps]))
+    return results, loop.now
+
+
+WRITE_GATHER = {
+    "title": "Write gather for the toy loop",
+    "cases": [
+        {
+            "case": "the results of two coroutines",
+            "run": lambda gather: run_on_toy_loop(gather, [("a", 0.01), ("b", 0.02)])[0],
+            "expect": ["a", "b"],
+            "hint": "Make a task of each coroutine with loop.create_task(coroutine, name), then await the tasks.",
+        },
+        {
+            "case": "the order of the list, though the last ends first",
+            "run": lambda gather: run_on_toy_loop(gather, [("a", 0.03), ("b", 0.02), ("c", 0.01)])[0],
+            "expect": ["a", "b", "c"],
+            "hint": "Await the tasks in the order in which you created them.",
+        },
+        {
+            "case": "the loop's clock at the end, with naps of 0.03, 0.01 and 0.02 seconds",
+            "run": lambda gather: run_on_toy_loop(gather, [("a", 0.03), ("b", 0.01), ("c", 0.02)])[1],
+            "expect": 0.03,
+            "hint": "The sum means one after another. Create all the tasks before you await the first.",
+        },
+        {
+            "case": "no coroutines at all",
+            "run": lambda gather: run_on_toy_loop(gather, [])[0],
+            "expect": [],
+            "hint": "With nothing to wait for, return an empty list.",
+        },
+    ],
+}
+
+
+def run_two_that_meet(ainvoke):
+    """Run two branches of which the first cannot end before the second has started."""
+
+    async def both():
+        started = asyncio.Event()
+
+        async def waits_for_second(value):
+            await started.wait()
+            return value
+
+        async def second(value):
+            started.set()
+            return value
+
+        branches = {"first": waits_for_second, "second": second}
+        try:
+            return await asyncio.wait_for(ainvoke(branches, 7), timeout=2)
+        except TimeoutError:
+            return "the second branch had not started after 2 s"
+
+    return asyncio.run(both())
+
+
+async def double(value):
+    return 2 * value
+
+
+async def slow_square(value):
+    await asyncio.sleep(0.01)
+    return value**2
+
+
+MAKE_IT_CONCURRENT = {
+    "title": "It looks concurrent",
+    "cases": [
+        {
+            "case": "the keys in their order, though the first branch ends last",
+            "run": lambda ainvoke: list(asyncio.run(ainvoke({"square": slow_square, "double": double}, 3)).items()),
+            "expect": [("square", 9), ("double", 6)],
+            "hint": "Return a dict of name to result, in the order of the branches.",
+        },
+        {
+            "case": "a first branch that waits for the second to start",
+            "run": run_two_that_meet,
+            "expect": {"first": 7, "second": 7},
+            "hint": "You await each task before you create the next one. Use two loops: create all, then await each.",
+        },
+        {
+            "case": "no branches at all",
+            "run": lambda ainvoke: asyncio.run(ainvoke({}, 3)),
+            "expect": {},
+            "hint": "An empty dict gives an empty dict.",
+        },
+    ],
+}
+
+QUIZ = [
+    {
+        "question": "`job = work()` for an `async def work()`. What has run of the body?",
+        "options": ["all of it", "everything up to the first `await`", "nothing"],
+        "answer": 2,
+        "why": [
+            "That would be a plain function. An `async def` builds a coroutine object.",
+            "That is where the first `send` gets to. Nobody has sent anything yet.",
+            "The body runs when something drives it: `send`, an `await`, or a task on a loop.",
+        ],
+    },
+    {
+        "question": "Three coroutines wait for the network under one event loop. How many threads are blocked?",
+        "options": ["none", "one", "three"],
+        "answer": 0,
+        "why": [
+            "A suspended coroutine is an object in memory. The one thread is free to run others.",
+            "The loop's thread sleeps only when nothing at all is ready, and then it waits for all of them at once.",
+            "That is the path of threads, under `invoke`.",
+        ],
+    },
+    {
+        "question": "`await a()` and then `await b()`, for two calls of one second. How long does it take?",
+        "options": ["one second: `await` is concurrent", "two seconds", "it depends on the number of cores"],
+        "answer": 1,
+        "why": [
+            "`await` waits. The call `b()` does not exist before the first line is done.",
+            "One after another. For one second, create two tasks first.",
+            "One thread runs both. Cores play no part.",
+        ],
+    },
+    {
+        "question": "In a Jupyter cell you call `chain.invoke(review)` on a RunnableParallel. What runs the branches?",
+        "options": ["the notebook's event loop", "worker threads", "the main thread, one after another"],
+        "answer": 1,
+        "why": [
+            "It would need `ainvoke`. The method decides, not the place.",
+            "`invoke` takes a thread pool anywhere. Here it also blocks the notebook's loop until it returns.",
+            "The branches do run at the same time, each on a worker thread.",
+        ],
+    },
+    {
+        "question": "Among `async def` branches one calls `requests.get`. What do the others do meanwhile?",
+        "options": [
+            "they go on: that is the point of asyncio",
+            "they stand still until it returns",
+            "they are moved to another thread",
+        ],
+        "answer": 1,
+        "why": [
+            "They go on only while the loop's thread is free. This call keeps it.",
+            "The thread is blocked inside the call. Timers come due and nobody looks at them.",
+            "asyncio moves nothing. You would write `await asyncio.to_thread(...)`.",
+        ],
+    },
+]

@@ -1,0 +1,92 @@
+"""What holds for every lesson: imports run one way, notebooks end at their checkpoint."""
+
+import ast
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import jupytext
+import pytest
+
+import lessons
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = sorted(path.parent for path in ROOT.glob("lessons/*/lesson.md"))
+MODULES = sorted(ROOT.glob("lessons/**/*.py"))
+# The definitions that the learner writes in the notebook, lesson by lesson.
+CHECKPOINTS = {"lesson1_async_execution": ["event_loop", "tasks", "runnable_parallel"]}
+
+
+def without_docstrings(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def definitions(source):
+    """The syntax tree of each top-level class and function, as text; of two with one name, the last."""
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    body = without_docstrings(ast.parse(source)).body
+    return {node.name: ast.unparse(node) for node in body if isinstance(node, kinds)}
+
+
+def notebook_source(folder):
+    cells = jupytext.read(folder / "lesson.md").cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize(
+    ("folder", "module"),
+    [(folder, module) for folder, modules in CHECKPOINTS.items() for module in modules],
+)
+def test_the_notebook_ends_at_its_checkpoint(folder, module):
+    path = ROOT / "lessons" / folder / f"{module}.py"
+    in_notebook = definitions(notebook_source(path.parent))
+    for name, code in definitions(path.read_text("utf-8")).items():
+        assert in_notebook.get(name) == code, f"{name} differs between the notebook and {path.name}"
+
+
+def test_every_lesson_with_a_checkpoint_is_compared():
+    assert {path.parent.name for path in ROOT.glob("lessons/*/runnable_parallel.py")} == set(CHECKPOINTS)
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lessons_import_earlier_lessons_and_the_standard_library_only(path):
+    own = re.match(r"lesson(\d)", path.parent.name)
+    for name in imported_modules(path):
+        if earlier := re.match(r"lessons\.lesson(\d)", name):
+            assert own and int(earlier[1]) <= int(own[1]), f"{path.name} imports {name}"
+        else:
+            assert name.partition(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("helpers/**/*.py")), ids=lambda path: path.name)
+def test_helpers_never_import_lessons(path):
+    assert not [name for name in imported_modules(path) if name.partition(".")[0] == "lessons"]
+
+
+@pytest.mark.parametrize("package", ["lessons", "helpers"])
+def test_lazy_exports_exist_and_unknown_names_are_told(package):
+    module = importlib.import_module(package)
+    for _ in range(2):  # a submodule of the same name would win the second time
+        for name in module._HOME:
+            value = getattr(module, name)
+            assert not hasattr(value, "__path__") and type(value).__name__ != "module", name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'; it has "):
+        module.nonsense
+    assert dir(module) == sorted(module._HOME)
+
+
+def test_lessons_give_the_newest_checkpoint():
+    newest = sorted(CHECKPOINTS)[-1]
+    assert lessons.RunnableParallel.__module__ == f"lessons.{newest}.runnable_parallel"
