@@ -1,0 +1,49 @@
+"""The three lists of dependencies agree: pyproject.toml, environment.yml and requirements.txt."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WANTED = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+PINS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+ENTRIES = re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n", "", PINS))
+
+
+def test_conda_gets_the_same_names_and_versions():
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    assert [line.strip() for line in lines[lines.index("dependencies:") + 1 :]] == [
+        "- python=3.12",
+        "- pip",
+        *[f"- {requirement}" for requirement in WANTED],
+        "- pip:",
+        "- -e .",
+    ]
+
+
+@pytest.mark.parametrize("wanted", [Requirement(wanted) for wanted in WANTED], ids=str)
+def test_a_version_that_is_allowed_is_pinned(wanted):
+    versions = re.findall(rf"^{wanted.name}==([^\s;]+)", PINS, re.MULTILINE)
+    assert versions
+    assert list(wanted.specifier.filter(versions)) == versions
+
+
+def test_every_pin_has_a_hash():
+    for entry in ENTRIES:
+        assert re.match(r"[\w.-]+==\S+", entry), entry
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry
+
+
+def test_the_pins_name_no_index_and_no_host():
+    assert "://" not in PINS
+    options = re.findall(r"(?<!\S)--?[a-z][a-z-]*", "\n".join(ENTRIES))
+    assert set(options) == {"--hash"}
+
+
+def test_the_pins_are_made_as_the_guide_says():
+    (command,) = re.findall(r"uv pip compile .*", PINS)
+    assert command in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
