@@ -120,7 +120,8 @@ class Gate:
         missing = [other for other in self.end_order if other not in self._started]
         reason = f"{', '.join(missing)} did not start" if missing else "an earlier call did not end"
         return TimeoutError(
-            f"{name!r} waited {PATIENCE:g} s at the gate: {reason}. A gate needs calls that run at the same time."
+            f"{name!r} waited {PATIENCE:g} s at the gate: {reason}. "
+            "A gate needs calls that run at the same time."
         )
 
 

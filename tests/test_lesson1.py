@@ -10,7 +10,6 @@ from lessons.lesson1_async_execution import exercises
 from lessons.lesson1_async_execution.event_loop import EventLoop, Task, sleep
 from lessons.lesson1_async_execution.tasks import run_as_tasks
 
-
 # --- the toy loop
 
 

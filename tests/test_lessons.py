@@ -13,6 +13,7 @@ import lessons
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in ROOT.glob("lessons/*/lesson.md"))
+DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MODULES = sorted(ROOT.glob("lessons/**/*.py"))
 # The definitions that the learner writes in the notebook, lesson by lesson.
 CHECKPOINTS = {"lesson1_async_execution": ["event_loop", "tasks", "runnable_parallel"]}
@@ -20,16 +21,15 @@ CHECKPOINTS = {"lesson1_async_execution": ["event_loop", "tasks", "runnable_para
 
 def without_docstrings(tree):
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        if isinstance(node, DEFINITIONS) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
 
 
 def definitions(source):
     """The syntax tree of each top-level class and function, as text; of two with one name, the last."""
-    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     body = without_docstrings(ast.parse(source)).body
-    return {node.name: ast.unparse(node) for node in body if isinstance(node, kinds)}
+    return {node.name: ast.unparse(node) for node in body if isinstance(node, DEFINITIONS)}
 
 
 def notebook_source(folder):
@@ -83,7 +83,7 @@ def test_lazy_exports_exist_and_unknown_names_are_told(package):
             value = getattr(module, name)
             assert not hasattr(value, "__path__") and type(value).__name__ != "module", name
     with pytest.raises(AttributeError, match="no attribute 'nonsense'; it has "):
-        module.nonsense
+        module.nonsense  # noqa: B018
     assert dir(module) == sorted(module._HOME)
 
 

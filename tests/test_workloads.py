@@ -99,7 +99,8 @@ def test_a_gate_lets_other_calls_pass():
 )
 def test_a_gate_gives_up_and_names_who_is_missing(call, monkeypatch):
     monkeypatch.setattr(workloads, "PATIENCE", 0.05)
-    with Gate("sentiment", "summary"), pytest.raises(TimeoutError, match="'summary' waited .*sentiment did not start"):
+    missing = pytest.raises(TimeoutError, match="'summary' waited .*sentiment did not start")
+    with Gate("sentiment", "summary"), missing:
         call()
     assert workloads._watchers == []
 

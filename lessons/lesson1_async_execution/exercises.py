@@ -10,7 +10,7 @@ PREDICT_AN_ORDER = {
         {
             "case": "the order of the letters",
             "expect": "ACDBE",
-            "hint": "Follow the queue with a pencil: take the first, run it to its next pause, put it at the back.",
+            "hint": "Follow the queue on paper: take the first, run it to its next pause, put it back.",
         }
     ],
     "wrong": [
@@ -31,7 +31,10 @@ FIND_THE_BLOCKING_CALL = {
     "wrong": [
         {"answer": "fetch", "hint": "asyncio.sleep suspends the task; the loop is free meanwhile."},
         {"answer": "parse", "hint": "time.sleep blocks its thread. But which thread is it on here?"},
-        {"answer": "notify", "hint": "A task of its own, awaited at once: not concurrent, but nothing is blocked."},
+        {
+            "answer": "notify",
+            "hint": "A task of its own, awaited at once: not concurrent, but nothing is blocked.",
+        },
     ],
 }
 
@@ -44,8 +47,12 @@ def run_on_toy_loop(gather, naps):
         return name
 
     loop = EventLoop()
-    results = loop.run(gather(loop, [nap(name, seconds) for name, seconds in naps]))
-    return results, loop.now
+    coroutines = [nap(name, seconds) for name, seconds in naps]
+    try:
+        return loop.run(gather(loop, coroutines)), loop.now
+    finally:
+        for each in coroutines:
+            each.close()  # an answer may not have run them all: no warning for those
 
 
 WRITE_GATHER = {
@@ -55,7 +62,7 @@ WRITE_GATHER = {
             "case": "the results of two coroutines",
             "run": lambda gather: run_on_toy_loop(gather, [("a", 0.01), ("b", 0.02)])[0],
             "expect": ["a", "b"],
-            "hint": "Make a task of each coroutine with loop.create_task(coroutine, name), then await the tasks.",
+            "hint": "Make a task of each with loop.create_task(coroutine, name), then await the tasks.",
         },
         {
             "case": "the order of the list, though the last ends first",
@@ -116,7 +123,9 @@ MAKE_IT_CONCURRENT = {
     "cases": [
         {
             "case": "the keys in their order, though the first branch ends last",
-            "run": lambda ainvoke: list(asyncio.run(ainvoke({"square": slow_square, "double": double}, 3)).items()),
+            "run": lambda ainvoke: list(
+                asyncio.run(ainvoke({"square": slow_square, "double": double}, 3)).items()
+            ),
             "expect": [("square", 9), ("double", 6)],
             "hint": "Return a dict of name to result, in the order of the branches.",
         },
@@ -124,7 +133,7 @@ MAKE_IT_CONCURRENT = {
             "case": "a first branch that waits for the second to start",
             "run": run_two_that_meet,
             "expect": {"first": 7, "second": 7},
-            "hint": "You await each task before you create the next one. Use two loops: create all, then await each.",
+            "hint": "You await each task before you create the next. Create all, then await each.",
         },
         {
             "case": "no branches at all",
@@ -147,12 +156,12 @@ QUIZ = [
         ],
     },
     {
-        "question": "Three coroutines wait for the network under one event loop. How many threads are blocked?",
+        "question": "Three coroutines wait for the network on one event loop. How many threads are blocked?",
         "options": ["none", "one", "three"],
         "answer": 0,
         "why": [
             "A suspended coroutine is an object in memory. The one thread is free to run others.",
-            "The loop's thread sleeps only when nothing at all is ready, and then it waits for all of them at once.",
+            "The loop's thread sleeps only when nothing is ready, and then for all three at once.",
             "That is the path of threads, under `invoke`.",
         ],
     },
@@ -167,12 +176,12 @@ QUIZ = [
         ],
     },
     {
-        "question": "In a Jupyter cell you call `chain.invoke(review)` on a RunnableParallel. What runs the branches?",
+        "question": "In a Jupyter cell you call `chain.invoke(review)`. What runs the branches?",
         "options": ["the notebook's event loop", "worker threads", "the main thread, one after another"],
         "answer": 1,
         "why": [
             "It would need `ainvoke`. The method decides, not the place.",
-            "`invoke` takes a thread pool anywhere. Here it also blocks the notebook's loop until it returns.",
+            "`invoke` takes threads anywhere. Here it also blocks the notebook's loop meanwhile.",
             "The branches do run at the same time, each on a worker thread.",
         ],
     },

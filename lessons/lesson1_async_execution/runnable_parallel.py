@@ -12,7 +12,7 @@ def check_branches(branches):
     Raises TypeError, with the name and the type, where it is anything else.
     """
     if not isinstance(branches, dict):
-        raise TypeError(f"branches is a {type(branches).__name__}; it must be a dict of name to async function")
+        raise TypeError(f"branches is a {type(branches).__name__}; it must be a dict")
     for name, branch in branches.items():
         if not isinstance(name, str):
             raise TypeError(f"branch name {name!r} is a {type(name).__name__}; it must be a str")
@@ -28,6 +28,6 @@ class RunnableParallel:
         self.branches = check_branches(branches)
 
     async def ainvoke(self, value):
-        """Call every branch with `value`; return its results under the branches' names, in their order."""
+        """Call every branch with `value`; return a dict of name to result, in the branches' order."""
         calls = {name: partial(branch, value) for name, branch in self.branches.items()}
         return dict(zip(calls, await run_as_tasks(calls)))
