@@ -6,9 +6,9 @@
 import importlib
 import os
 
-# langchain-core would trace every run over the network, in a thread of its own.
-os.environ["LANGSMITH_TRACING"] = "false"
-os.environ["LANGCHAIN_TRACING_V2"] = "false"
+# langchain-core would upload a trace of every run, from a thread of its own. It reads these four.
+for _switch in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2"):
+    os.environ[_switch] = "false"
 
 _HOME = {
     "record": "recorder",
@@ -27,7 +27,7 @@ _HOME = {
     "show_paths": "timeline",
     "show_figure": "figures",
     "check": "checks",
-    "quiz": "quiz",
+    "quiz": "quizzes",
     "show_diff": "diff",
     "check_environment": "environment",
 }
