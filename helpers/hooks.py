@@ -1,0 +1,257 @@
+"""What a recorder replaces in asyncio, concurrent.futures and time while it records.
+
+Each function below makes one replacement out of the recorder and the original.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+import time
+from asyncio.base_events import BaseEventLoop
+from asyncio.events import Handle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from contextvars import Context, ContextVar, copy_context
+from time import perf_counter_ns
+from types import CoroutineType, FrameType, GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from helpers.recording import State
+from helpers.tracks import short_name
+
+if TYPE_CHECKING:
+    from helpers.recorder import Recorder
+
+QUEUES = {"Semaphore.acquire", "BoundedSemaphore.acquire", "Lock.acquire", "Queue.put", "Condition.wait"}
+"""A task whose innermost coroutine is one of these is held back by a limit."""
+
+selected: ContextVar[Recorder | None] = ContextVar("selected", default=None)
+"""The recorder that records what runs in this context."""
+
+_hooks: list[tuple[Any, str, Callable]] = []
+_MACHINERY = (os.path.dirname(asyncio.__file__), __file__)
+_STEP_NAMES = {"TaskStepMethWrapper", "task_wakeup", "__step", "__wakeup"}
+
+
+def install(recorder: Recorder) -> Callable[[], None]:
+    """Put all replacements in place and return the function that takes them out again.
+
+    Raises RuntimeError, with nothing replaced, if this Python lacks one of the places.
+    """
+    missing = [f"{owner.__name__}.{name}" for owner, name, _ in _hooks if not hasattr(owner, name)]
+    if missing:
+        names = ", ".join(missing)
+        raise RuntimeError(f"record() needs {names}, which this Python lacks; use CPython 3.11 to 3.13")
+    with ExitStack() as stack:
+        for owner, name, make in _hooks:
+            original = getattr(owner, name)
+            setattr(owner, name, functools.wraps(original)(make(recorder, original)))
+            stack.callback(setattr, owner, name, original)
+        return stack.pop_all().close
+
+
+def require_known_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Raise RuntimeError if `loop` is not one that the hooks see into."""
+    if loop is not None and not isinstance(loop, BaseEventLoop):
+        kind = f"{type(loop).__module__}.{type(loop).__qualname__}"
+        raise RuntimeError(f"record() sees nothing of a {kind}: use asyncio's own event loop")
+
+
+def _replaces(owner: Any, name: str) -> Callable:
+    def register(make: Callable) -> Callable:
+        _hooks.append((owner, name, make))
+        return make
+
+    return register
+
+
+def _task_stepped_by(callback: Callable) -> asyncio.Task | None:
+    """The task whose next step `callback` is, if it is one (a bound `cancel`, say, is none)."""
+    task = getattr(callback, "__self__", None)
+    if not isinstance(task, asyncio.Task):
+        return None
+    named = type(callback).__name__ in _STEP_NAMES or getattr(callback, "__name__", "") in _STEP_NAMES
+    return task if named else None
+
+
+@_replaces(BaseEventLoop, "_call_soon")
+def _becomes_ready(recorder: Recorder, original: Callable) -> Callable:
+    def call_soon(loop, callback, args, context):
+        if context is not None and context.get(selected) is recorder:
+            task = _task_stepped_by(callback)
+            if task is not None:
+                recorder.task_ready(task)
+        return original(loop, callback, args, context)
+
+    return call_soon
+
+
+@_replaces(Handle, "_run")
+def _runs(recorder: Recorder, original: Callable) -> Callable:
+    def run(handle):
+        if recorder.first_step is not None:
+            recorder.end_first_step()
+        if handle._context.get(selected) is not recorder:
+            return original(handle)
+        task = _task_stepped_by(handle._callback)
+        if task is not None:
+            return recorder.run_step(task, original, handle)
+        when = getattr(handle, "_when", None)
+        late = 0 if when is None else handle._loop.time() - when
+        return recorder.run_callback(handle._callback, late, original, handle)
+
+    return run
+
+
+@_replaces(BaseEventLoop, "_run_once")
+def _turns(recorder: Recorder, original: Callable) -> Callable:
+    def run_once(loop):
+        recorder.loop_turns()
+        return original(loop)
+
+    return run_once
+
+
+@_replaces(BaseEventLoop, "create_task")
+def _starts_eagerly(recorder: Recorder, original: Callable) -> Callable:
+    """An eager task (Python 3.12) takes its first step inside create_task, not from a handle."""
+
+    def create_task(loop, coro, **options):
+        context = options.get("context") or copy_context()
+        if loop.get_task_factory() is None or context.get(selected) is not recorder:
+            return original(loop, coro, **options)
+        return recorder.run_eager_start(coro, lambda: original(loop, coro, **options))
+
+    return create_task
+
+
+@_replaces(BaseEventLoop, "call_at")
+def _sets_timer(recorder: Recorder, original: Callable) -> Callable:
+    def call_at(loop, when, callback, *args, context=None):
+        track = recorder.here.track
+        if track is not None:
+            now = perf_counter_ns()
+            recorder.log.timers.append((track, now, now + int((when - loop.time()) * 1e9)))
+        return original(loop, when, callback, *args, context=context)
+
+    return call_at
+
+
+@_replaces(asyncio.Semaphore, "acquire")
+def _acquires(recorder: Recorder, original: Callable) -> Callable:
+    async def acquire(semaphore):
+        track = recorder.here.track
+        if track is None:
+            return await original(semaphore)
+        track.wants_permit = True
+        await original(semaphore)
+        track.permits += 1
+        track.acquired = track.acquired or perf_counter_ns()
+        return True
+
+    return acquire
+
+
+@_replaces(asyncio.Semaphore, "release")
+def _releases(recorder: Recorder, original: Callable) -> Callable:
+    def release(semaphore):
+        track = recorder.here.track
+        if track is not None and track.permits:
+            track.permits -= 1
+            track.released = perf_counter_ns()
+        return original(semaphore)
+
+    return release
+
+
+@_replaces(asyncio.Runner, "run")
+def _runs_loop(recorder: Recorder, original: Callable) -> Callable:
+    def run(runner, coro, **options):
+        try:
+            require_known_loop(runner.get_loop())
+        except RuntimeError:
+            coro.close()  # else Python warns that it was never awaited
+            raise
+        return original(runner, coro, **options)
+
+    return run
+
+
+@_replaces(time, "sleep")
+def _sleeps(recorder: Recorder, original: Callable) -> Callable:
+    def sleep(seconds):
+        here = recorder.here
+        track = here.track
+        if track is None:
+            return original(seconds)
+        track.note(State.BLOCKED, here.number, "time.sleep")
+        try:
+            return original(seconds)
+        finally:
+            track.note(State.RUNNING, here.number)
+
+    return sleep
+
+
+@_replaces(threading.Thread, "start")
+def _starts_thread(recorder: Recorder, original: Callable) -> Callable:
+    def start(thread):
+        if recorder.covers_this_code():
+            thread.run = functools.partial(recorder.run_thread, thread.run)
+        return original(thread)
+
+    return start
+
+
+@_replaces(ThreadPoolExecutor, "submit")
+def _submits(recorder: Recorder, original: Callable) -> Callable:
+    def submit(pool, fn, /, *args, **kwargs):
+        if not recorder.covers_this_code():
+            return original(pool, fn, *args, **kwargs)
+        item = recorder.new_item(function_name(fn, *args))
+        future = original(pool, recorder.run_item, item, fn, *args, **kwargs)
+        recorder.log.tracks.append(item)
+        future.add_done_callback(lambda future: item.finish("cancelled") if future.cancelled() else None)
+        return future
+
+    return submit
+
+
+def function_name(function: Callable, *args: Any) -> str:
+    """The name of what a call runs in the end: partials and Context.run are looked through."""
+    while True:
+        if isinstance(function, functools.partial):
+            function, args = function.func, (*function.args, *args)
+        elif args and isinstance(getattr(function, "__self__", None), Context):
+            function, args = args[0], args[1:]
+        else:
+            return getattr(function, "__qualname__", type(function).__name__)
+
+
+def suspended_at(task: asyncio.Task) -> tuple[str, FrameType | None]:
+    """What a task awaits in the end, and its innermost frame outside asyncio."""
+    own = awaitable = task.get_coro()
+    name, frame = "", None
+    while True:
+        if isinstance(awaitable, CoroutineType):
+            inner_frame, inner = awaitable.cr_frame, awaitable.cr_await
+        elif isinstance(awaitable, GeneratorType):
+            inner_frame, inner = awaitable.gi_frame, awaitable.gi_yieldfrom
+        else:
+            break
+        is_machinery = inner_frame.f_code.co_filename.startswith(_MACHINERY)
+        if not is_machinery:
+            frame = inner_frame
+        if is_machinery or awaitable is not own:
+            name = awaitable.__qualname__
+        awaitable = inner
+    waiter = task._fut_waiter
+    if isinstance(waiter, asyncio.Task):
+        return "task", frame
+    if type(waiter).__name__ == "_GatheringFuture":
+        return "gather", frame
+    return short_name(name) or "future", frame

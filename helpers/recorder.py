@@ -1,0 +1,306 @@
+"""Record what tasks and threads do, as a `Recording`.
+
+    with record() as recording:
+        await asyncio.gather(...)
+
+works around any code: a cell, top-level await, `asyncio.run`, thread pools, langchain-core. A
+context variable selects what is recorded: the code of the block and what it starts, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from time import perf_counter_ns
+from typing import Any
+
+from helpers import hooks
+from helpers.recording import Recording, State
+from helpers.tracks import Log, Track, short_name
+
+_active: Recorder | None = None
+
+_TOY_STATES = {
+    "ready": (State.READY, ""),
+    "run": (State.RUNNING, ""),
+    "sleep": (State.WAITING, "sleep"),
+    "wait": (State.WAITING, ""),
+    "done": (None, "ok"),
+    "failed": (None, "failed"),
+}
+
+
+def record() -> Recorder:
+    """A context manager that records its block and gives a `Recording`, complete after the block.
+
+    The block raises RuntimeError inside another recording and under a foreign event loop (uvloop).
+    Garbage collection is off while recording.
+    """
+    return Recorder()
+
+
+def working_on(name: str) -> AbstractContextManager[None]:
+    """Mark the block as one simulated LLM call, in the recording that is under way, if any.
+
+    The call belongs to the task or work item that makes it, and names it unless it has a name. A
+    call made by the code of the `with record()` block itself, or in a plain thread, is a unit of
+    its own.
+    """
+    return nullcontext() if _active is None else _active.call(name)
+
+
+class Recorder:
+    """Notes what happens between `__enter__` and `__exit__`; see `record`. The hooks call its methods."""
+
+    def __enter__(self) -> Recording:
+        global _active
+        if _active is not None:
+            raise RuntimeError("a recording is already under way: recordings cannot be nested or overlap")
+        loop = asyncio._get_running_loop()
+        hooks.require_known_loop(loop)
+        self.log = Log()
+        self.here = _Here(self.log)
+        self._tasks: dict[asyncio.Task, Track] = {}
+        self._toys: dict[str, Track] = {}
+        self.first_step: Track | None = None  # the step of the block's task that was on when recording began
+        self._uninstall = hooks.install(self)
+        self._gc_was_on = gc.isenabled()
+        gc.disable()
+        self._recording = Recording(observer=self.observe)
+        self._start = perf_counter_ns()
+        _active = self
+        hooks.selected.set(self)
+        if loop is not None:
+            self._enter_task(loop)
+        return self._recording
+
+    def __exit__(self, *exc_info: object) -> None:
+        global _active
+        if self.here.track is not None:
+            self._cut(self.here.track)
+        end = perf_counter_ns()
+        _active = None
+        hooks.selected.set(None)
+        self._uninstall()
+        if self._gc_was_on:
+            gc.enable()
+        if self.first_step is not None:  # never suspended: a plain cell, its task is the kernel's own
+            self.first_step.kind = "stage"
+        self.log.fill(self._recording, self._start, end)
+        self._recording.observer = None
+
+    def _enter_task(self, loop: asyncio.AbstractEventLoop) -> None:
+        task = asyncio.current_task(loop)
+        if task is None:
+            return
+        track = self._new_task(task)
+        track.is_stage = True
+        frame = getattr(task.get_coro(), "cr_frame", None)
+        if frame is not None and frame.f_globals.get("__name__", "").startswith(("ipykernel.", "IPython.")):
+            track.name = "cell"
+        track.note(State.RUNNING, self.here.number)
+        self.here.track = self.first_step = track
+
+    # What the hooks ask
+
+    def covers_this_code(self) -> bool:
+        """Whether the calling code is recorded, by its context or as part of a unit."""
+        return hooks.selected.get() is self or self.here.track is not None
+
+    # Tasks
+
+    def task_ready(self, task: asyncio.Task) -> None:
+        """The task was put on its loop's ready queue."""
+        track = self._tasks.get(task)
+        if track is None:
+            self._new_task(task).note(State.READY)
+        else:
+            track.note(State.READY, since=self.here.due)
+
+    def run_step(self, task: asyncio.Task, run: Callable, handle: asyncio.Handle) -> None:
+        """Take one step of a task."""
+        track = self._tasks.get(task) or self._new_task(task)
+        here = self.here
+        outer, here.track = here.track, track
+        track.note(State.RUNNING, here.number)
+        try:
+            run(handle)
+        finally:
+            self._end_step(track)
+            here.track = outer
+
+    def run_callback(self, callback: Callable, late: float, run: Callable, handle: asyncio.Handle) -> None:
+        """Run a callback that is no step, `late` seconds after it was due."""
+        here = self.here
+        start = perf_counter_ns()
+        due = start - int(late * 1e9)
+        here.due = due if due < here.idle_from else None  # else the loop was not busy, only woken late
+        try:
+            run(handle)
+        finally:
+            here.due = None
+            name = hooks.function_name(callback)
+            self.log.callbacks.append((start, perf_counter_ns(), here.number, name))
+
+    def run_eager_start(self, coro: Any, create: Callable[[], asyncio.Task]) -> asyncio.Task:
+        """Create a task that may take its first step at once."""
+        here = self.here
+        # Not listed until its task is known: an ordinary task is listed when it becomes ready.
+        track = self._task_track(coro, here.track)
+        track.note(State.RUNNING, here.number)
+        outer, here.track = here.track, track
+        try:
+            task = create()
+        finally:
+            here.track = outer
+        if task not in self._tasks:
+            self._list_task(track, task)
+        if self._tasks[task] is track:
+            self._end_step(track)
+        return task
+
+    def loop_turns(self) -> None:
+        """The current thread's event loop has run what was ready, and looks for more."""
+        self.end_first_step()
+        self.here.idle_from = perf_counter_ns()
+
+    def end_first_step(self) -> None:
+        """On the thread of the task that entered the block: the step that was then on is over.
+
+        It began before the hooks were in place, so that only what follows it tells its end.
+        """
+        track = self.first_step
+        if track is not None and self.here.track is track:
+            self._end_step(track)
+            self.first_step = self.here.track = None
+
+    def _new_task(self, task: asyncio.Task) -> Track:
+        parent = self.here.track
+        if parent is not None and parent.kind == "task" and parent.task is None:  # see run_eager_start
+            if asyncio.current_task() is task:
+                return self._list_task(parent, task)
+            parent = parent.parent
+        return self._list_task(self._task_track(task.get_coro(), parent), task)
+
+    def _task_track(self, coro: Any, parent: Track | None) -> Track:
+        name = getattr(coro, "__qualname__", type(coro).__name__)
+        # asyncio.run cleans up in tasks of its own
+        kind = "internal" if name.startswith("BaseEventLoop.") else "task"
+        return Track(next(self.log.ids), kind, short_name(name), parent=parent)
+
+    def _list_task(self, track: Track, task: asyncio.Task) -> Track:
+        track.task = task
+        self._tasks[task] = track
+        self.log.tracks.append(track)
+        return track
+
+    def _end_step(self, track: Track) -> None:
+        task = track.task
+        if task.done():
+            # task.exception() would count as having seen the error, and silence asyncio's warning
+            track.finish("cancelled" if task.cancelled() else "failed" if task._exception else "ok")
+            return
+        reason, frame = hooks.suspended_at(task)
+        if not track.is_in(State.READY):  # it is if the step put the task back on the ready queue
+            track.note(State.QUEUED if reason in hooks.QUEUES else State.WAITING, reason=reason)
+        if frame is not None:
+            self.log.suspensions.append((track, track.events[-1][0], frame.f_code, frame.f_lineno))
+
+    # Threads and work items of executors
+
+    def run_thread(self, run: Callable[[], None]) -> None:
+        """Run a thread that recorded code started; before Python 3.14 its context is empty."""
+        hooks.selected.set(self)
+        run()
+
+    def new_item(self, name: str) -> Track:
+        """A work item that is about to be queued; not yet listed."""
+        item = Track(next(self.log.ids), "thread", short_name(name), parent=self.here.track)
+        item.note(State.QUEUED, reason="worker")
+        return item
+
+    def run_item(self, item: Track, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a work item's function in a worker."""
+        here = self.here
+        outer, here.track = here.track, item
+        token = hooks.selected.set(self)
+        item.note(State.RUNNING, here.number)
+        outcome = "failed"
+        try:
+            result = fn(*args, **kwargs)
+            outcome = "ok"
+            return result
+        finally:
+            item.finish(outcome)
+            hooks.selected.reset(token)
+            here.track = outer
+
+    # Simulated calls and toy tasks
+
+    @contextmanager
+    def call(self, name: str) -> Iterator[None]:
+        """See `working_on`."""
+        if not self.covers_this_code():
+            yield
+            return
+        hooks.require_known_loop(asyncio._get_running_loop())
+        here = self.here
+        if here.track is None:
+            here.track = self.log.add("stage", "", is_stage=True)
+            here.track.note(State.RUNNING, here.number)
+        track = here.track
+        start = self._cut(track)
+        unit = track
+        if track.is_stage:
+            unit = self.log.add("call", name, parent=track, within=track, created=start)
+        entry = [unit, name, start, None]
+        self.log.calls.append(entry)
+        outcome = "failed"
+        try:
+            yield
+            outcome = "ok"
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            entry[3] = self._cut(track)
+            if unit is not track:
+                unit.outcome, unit.done = outcome, entry[3]
+
+    def observe(self, event: str, name: str) -> None:
+        """See `Recording.observe`."""
+        if event not in _TOY_STATES:
+            raise ValueError(f"a toy loop's event is one of {', '.join(_TOY_STATES)}, not {event!r}")
+        state, detail = _TOY_STATES[event]
+        here = self.here
+        toy = self._toys.get(name)
+        if toy is None or toy.done is not None:
+            toy = self._toys[name] = self.log.add("toy", name, parent=here.track)
+        if here.track is toy:
+            here.track = self._below_toy
+        if state is None:
+            toy.finish(detail)
+        elif state is State.RUNNING:
+            self._below_toy, here.track = here.track, toy
+            toy.note(state, here.number)
+        else:
+            toy.note(state, reason=detail)
+
+    def _cut(self, track: Track) -> int:
+        """Begin a new stretch of a running track, and return the time."""
+        if self.here.track is track:
+            return track.note(State.RUNNING, self.here.number)
+        return perf_counter_ns()
+
+
+class _Here(threading.local):
+    """What a recorder knows about the current thread."""
+
+    def __init__(self, log: Log) -> None:
+        self.number = log.add_thread(threading.current_thread().name)
+        self.track: Track | None = None  # what the thread executes
+        self.idle_from = 0  # when its event loop last had nothing more to run
+        self.due: int | None = None  # when the timer was due whose callback runs, if the loop was busy then
