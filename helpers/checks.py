@@ -63,7 +63,7 @@ class Report:
     @property
     def verdict(self) -> str:
         if not self.written:
-            return "Not written yet."
+            return "Not written yet. Fill in the stub above, then run this cell again."
         if self.total == 1:
             return "Right." if self else "Not yet."
         if self:
@@ -88,9 +88,7 @@ class Report:
         return card("".join(f"<div>{line}</div>" for line in lines), RIGHT if self else NOT_YET)
 
     def _end(self, verdict: str, hint: str) -> list[str]:
-        if self:
-            return [verdict]
-        return [hint, verdict] if self.written else [verdict, hint]
+        return [verdict] if self or not self.written else [hint, verdict]
 
 
 def _row(label: str, value: str) -> str:
@@ -124,7 +122,7 @@ def run_cases(exercise: dict, answer: object, timeout: float = 5.0) -> Report:
     _validate(exercise)
     title, cases = exercise["title"], exercise["cases"]
     if answer is None or answer is ...:
-        return Report(title, len(cases), [], cases[0]["case"], hint=cases[0]["hint"], written=False)
+        return Report(title, len(cases), [], cases[0]["case"], written=False)
     right = []
     for case in cases:
         outcome = _try(case, answer, timeout)

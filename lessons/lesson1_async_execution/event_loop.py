@@ -5,12 +5,12 @@ It leaves out what asyncio has beyond that: sockets, threads that call in, cance
 
 import heapq
 import time
+import types
 from collections import deque
 from itertools import count
-from types import coroutine
 
 
-@coroutine
+@types.coroutine
 def sleep(seconds):
     """Suspend the task that awaits this for `seconds`."""
     yield seconds  # the loop reads a number as: wake me in so many seconds
@@ -49,8 +49,8 @@ class EventLoop:
     def __init__(self, observe=lambda event, name: None):
         self.ready = deque()  # tasks that can take a step: first in, first out
         self.timers = []  # heap of (due, number, task): earliest first
-        self.number = count()  # of two timers due at once, the one set first
-        self.now = 0.0  # seconds; moves on only when a timer is due
+        self.number = count()  # tie-breaker: the timer set earlier comes first
+        self.now = 0.0  # the loop's clock in seconds; moves on only when a timer is due
         self.observe = observe
 
     def create_task(self, coroutine, name):
@@ -61,7 +61,7 @@ class EventLoop:
 
     def run(self, coroutine, name="main"):
         """Run the loop until `coroutine` is done; return its result or raise its exception."""
-        self.start = time.monotonic() - self.now
+        self.start = time.monotonic() - self.now  # when the loop's clock stood at zero
         main = self.create_task(coroutine, name)
         while not main.done:
             if not self.ready:
@@ -77,7 +77,7 @@ class EventLoop:
         if not self.timers:
             raise RuntimeError("deadlock: every task waits for another, and no timer is set")
         self.now, _, task = heapq.heappop(self.timers)
-        time.sleep(max(0, self.start + self.now - time.monotonic()))
+        time.sleep(max(0, self.start + self.now - time.monotonic()))  # nothing else could run
         self.make_ready(task)
 
     def step(self, task):

@@ -9,6 +9,7 @@ PREDICT_AN_ORDER = {
     "cases": [
         {
             "case": "the order of the letters",
+            "run": lambda answer: "".join(answer).replace(" ", "").upper(),
             "expect": "ACDBE",
             "hint": "Follow the queue on paper: take the first, run it to its next pause, put it back.",
         }
@@ -23,7 +24,8 @@ FIND_THE_BLOCKING_CALL = {
     "title": "Find the blocking call",
     "cases": [
         {
-            "case": "the branch that freezes the loop",
+            "case": "the branch that blocks the loop",
+            "run": lambda answer: str(answer).strip().lower(),
             "expect": "store",
             "hint": "Look for a wait that is neither awaited nor on another thread.",
         }
@@ -109,31 +111,40 @@ def run_two_that_meet(ainvoke):
     return asyncio.run(both())
 
 
-async def double(value):
-    return 2 * value
+def run_in_reverse(ainvoke):
+    """Run six branches of which each ends before the one declared ahead of it; return the items."""
 
+    async def all_six():
+        ended = [asyncio.Event() for _ in range(7)]
+        ended[6].set()
 
-async def slow_square(value):
-    await asyncio.sleep(0.01)
-    return value**2
+        def branch(number):
+            async def after_the_next(value):
+                await ended[number + 1].wait()
+                ended[number].set()
+                return value + number
+
+            return after_the_next
+
+        return await asyncio.wait_for(ainvoke({f"b{n}": branch(n) for n in range(6)}, 10), timeout=2)
+
+    return list(asyncio.run(all_six()).items())
 
 
 MAKE_IT_CONCURRENT = {
     "title": "It looks concurrent",
     "cases": [
         {
-            "case": "the keys in their order, though the first branch ends last",
-            "run": lambda ainvoke: list(
-                asyncio.run(ainvoke({"square": slow_square, "double": double}, 3)).items()
-            ),
-            "expect": [("square", 9), ("double", 6)],
-            "hint": "Return a dict of name to result, in the order of the branches.",
-        },
-        {
             "case": "a first branch that waits for the second to start",
             "run": run_two_that_meet,
             "expect": {"first": 7, "second": 7},
-            "hint": "You await each task before you create the next. Create all, then await each.",
+            "hint": "Create all the tasks first. Then await each of them, and return the results by name.",
+        },
+        {
+            "case": "six branches that end in reverse order",
+            "run": run_in_reverse,
+            "expect": [(f"b{number}", 10 + number) for number in range(6)],
+            "hint": "Return a dict of name to awaited result, in the order of the branches.",
         },
         {
             "case": "no branches at all",
@@ -156,13 +167,13 @@ QUIZ = [
         ],
     },
     {
-        "question": "Three coroutines wait for the network on one event loop. How many threads are blocked?",
-        "options": ["none", "one", "three"],
-        "answer": 0,
+        "question": "A thousand coroutines wait for the network on one event loop. What does each hold?",
+        "options": ["a thread that is blocked", "no thread: it is an object in memory", "a core"],
+        "answer": 1,
         "why": [
-            "A suspended coroutine is an object in memory. The one thread is free to run others.",
-            "The loop's thread sleeps only when nothing is ready, and then for all three at once.",
             "That is the path of threads, under `invoke`.",
+            "When nothing is ready, the loop's one thread waits for all thousand together.",
+            "Waiting needs no core, and one thread never uses more than one.",
         ],
     },
     {

@@ -1,0 +1,477 @@
+"""The builder, and what nbval says about notebooks, on a small course in a folder of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers import builder
+from helpers.imports import imported_names, used_files
+
+ROOT = Path(__file__).parents[1]
+FRONT = """---
+jupytext:
+  text_representation:
+    format_name: myst
+---
+
+<!-- edit here, learners open notebooks/ -->
+
+"""
+
+MODULES = {
+    "helpers/__init__.py": """
+        import importlib
+        _HOME = {"shout": "voice", "whisper": "hush"}
+        def __getattr__(name):
+            if name not in _HOME:
+                raise AttributeError(name)
+            return getattr(importlib.import_module(f"helpers.{_HOME[name]}"), name)
+        """,
+    "helpers/voice.py": "from . import letters\ndef shout(text): return letters.upper(text)",
+    "helpers/letters.py": "def upper(text): return text.upper()",
+    "helpers/hush.py": "def whisper(text): return text.lower()",
+    "lessons/__init__.py": '_HOME = {"Chain": "lesson1_first.chain"}',
+    "lessons/lesson1_first/__init__.py": "",
+    "lessons/lesson1_first/chain.py": "class Chain: pass",
+}
+FIRST = """# 1. First
+
+Text.
+
+```{code-cell} ipython3
+from helpers import shout
+
+print(shout("hello"))
+```
+
+```{code-cell} ipython3
+import os, sys
+
+print(os.path.basename(os.getcwd()))
+print("to stderr", file=sys.stderr)
+print("more")
+```
+
+```{code-cell} ipython3
+import asyncio
+
+await asyncio.sleep(0, "awaited")
+```
+
+```{code-cell} ipython3
+:tags: [raises-exception]
+
+import json
+
+json.loads("{")
+```
+
+Widgets.
+
+```{code-cell} ipython3
+from ipywidgets import HTML, IntSlider, VBox, jslink
+
+slider, label = IntSlider(value=3), HTML("three")
+link = jslink((slider, "value"), (label, "value"))
+VBox([slider, label])
+```
+
+A figure in HTML, with other pixels each time.
+
+```{code-cell} ipython3
+import base64, os
+from IPython.display import display
+
+pixels = base64.b64encode(os.urandom(99)).decode()
+page = f'<img alt="a figure" src="data:image/png;base64,{pixels}">'
+display({"text/html": page, "text/plain": "in words"}, raw=True)
+```
+
+```{code-cell} ipython3
+:tags: [solution]
+
+1 + 1
+```
+"""
+SECOND = "# 2. Second\n\n```{code-cell} ipython3\n6 * 7\n```\n\n```{code-cell} ipython3\nanswer = 42\n```\n"
+
+
+def dedent(text):
+    return "\n".join(line.removeprefix(" " * 8) for line in text.strip("\n").splitlines()) + "\n"
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A course with two lessons, one of them with modules, that no notebook was built from yet."""
+    root = tmp_path / "a course"
+    for path, text in MODULES.items():
+        write(root / path, dedent(text))
+    write(root / "lessons/lesson1_first/lesson.md", FRONT + FIRST)
+    write(root / "lessons/lesson2_second/lesson.md", FRONT + SECOND)
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    return root
+
+
+@pytest.fixture
+def second(root):
+    """A lesson without imports."""
+    return builder.find_lesson(root, "2")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Builds that need no kernel: each cell's output is 42."""
+
+    def execute(notebook, lesson, timeout):
+        for count, cell in enumerate(builder.code_cells(notebook), 1):
+            cell.execution_count = count
+            cell.outputs = [
+                nbformat.v4.new_output("execute_result", {"text/plain": "42"}, execution_count=count)
+            ]
+        return notebook
+
+    monkeypatch.setattr(builder, "execute", execute)
+
+
+def read(lesson):
+    return json.loads(lesson.notebook.read_text(encoding="utf-8"))
+
+
+def without_pixels(lesson):
+    """The bytes of a notebook, but for those that are random on purpose."""
+    head, _, tail = lesson.notebook.read_bytes().partition(b"base64,")
+    return head, tail[tail.index(b'\\"') :]
+
+
+def rewrite(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+# --- Which lesson is which notebook
+
+
+def test_lessons_come_in_order_and_the_playground_last(tmp_path):
+    for folder in ("lesson10_late", "playground", "lesson2_early", "lesson0_start_here"):
+        write(tmp_path / "lessons" / folder / "lesson.md", FRONT + "# Title\n")
+    write(tmp_path / "lessons" / "README.md", "no lesson")
+    lessons = builder.find_lessons(tmp_path)
+    assert [lesson.name for lesson in lessons] == ["0_start_here", "2_early", "10_late", "playground"]
+    assert lessons[1].notebook == tmp_path / "notebooks" / "2_early.ipynb"
+    assert lessons[3].notebook == tmp_path / "notebooks" / "playground.ipynb"
+
+
+@pytest.mark.parametrize("wanted", ["1", "lesson1", "lesson1_first", "1_first"])
+def test_a_lesson_has_several_names(root, wanted):
+    assert builder.find_lesson(root, wanted).name == "1_first"
+
+
+def test_an_unknown_lesson_is_named_with_those_there_are(root):
+    with pytest.raises(SystemExit, match="no lesson '7'; the lessons are: 1_first, 2_second"):
+        builder.main(["7"], root)
+
+
+def test_a_course_without_lessons_says_so(tmp_path):
+    with pytest.raises(SystemExit, match="there is no lesson"):
+        builder.main([], tmp_path)
+
+
+# --- What a notebook holds
+
+
+def test_a_build_gives_the_same_bytes_again(root):
+    lesson = builder.find_lesson(root, "1")
+    assert builder.build(lesson) == "built, 7 cells run"
+    first = without_pixels(lesson)
+    written = lesson.notebook.stat().st_mtime_ns
+    assert builder.build(lesson) == "up to date"
+    assert lesson.notebook.stat().st_mtime_ns == written
+    assert builder.build(lesson, force=True) == "built, 7 cells run"
+    assert without_pixels(lesson) == first
+
+    notebook = read(lesson)
+    assert lesson.notebook.read_text(encoding="utf-8") == builder.render(nbformat.from_dict(notebook))
+    assert [cell["execution_count"] for cell in notebook["cells"] if cell["cell_type"] == "code"] == [
+        *range(1, 8)
+    ]
+    assert set(notebook["metadata"]) == {"course", "kernelspec", "language_info", "widgets"}
+    assert notebook["metadata"]["course"]["source"] == "lessons/lesson1_first/lesson.md"
+    printed, streams, awaited, error, widget, figure, solution = (
+        cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"
+    )
+    assert printed[0]["text"] == ["HELLO\n"]
+    assert {output["name"]: output["text"] for output in streams} == {
+        "stdout": ["notebooks\n", "more\n"],
+        "stderr": ["to stderr\n"],
+    }
+    assert awaited[0]["data"] == {"text/plain": ["'awaited'"]}
+    assert error[0]["ename"] == "JSONDecodeError"
+    assert "json.loads" in "".join(error[0]["traceback"]) and "raw_decode" not in "".join(
+        error[0]["traceback"]
+    )
+    state = notebook["metadata"]["widgets"][builder.WIDGETS]["state"]
+    assert sorted(state) == [f"{number:032x}" for number in range(len(state))]
+    view = widget[0]["data"]["application/vnd.jupyter.widget-view+json"]["model_id"]
+    assert state[view]["model_name"] == "VBoxModel"
+    assert [
+        state[child.removeprefix("IPY_MODEL_")]["model_name"] for child in state[view]["state"]["children"]
+    ]
+    assert figure[0]["data"]["text/plain"] == ["in words"]
+    assert solution[0]["data"] == {"text/plain": ["2"]}
+
+
+def test_comments_stay_out_and_solutions_are_folded(root):
+    notebook = builder.compose(builder.find_lesson(root, "1"))
+    assert not [cell for cell in notebook.cells if "edit here" in cell.source]
+    assert [cell.metadata for cell in notebook.cells if cell.metadata] == [
+        {"tags": ["navigation"]},
+        {"tags": ["raises-exception"]},
+        {"tags": ["solution"], "jupyter": {"source_hidden": True}},
+        {"tags": ["navigation"]},
+    ]
+
+
+def test_a_cell_keeps_its_id_when_others_come_and_go(root, second):
+    before = {cell.source: cell.id for cell in builder.compose(second).cells}
+    rewrite(second.source, "6 * 7", "'new'\n```\n\n```{code-cell} ipython3\n6 * 7")
+    after = {cell.source: cell.id for cell in builder.compose(second).cells}
+    assert after.items() >= before.items()
+
+
+def test_links_lead_to_the_neighbours(root):
+    first, second = builder.find_lessons(root)
+    assert builder.navigation(first).source == "[2. Second →](2_second.ipynb)"
+    write(root / "lessons/lesson3_third/lesson.md", FRONT + "# 3. Third\n")
+    links = "[← 1. First](1_first.ipynb) | [index](1_first.ipynb) | [3. Third →](3_third.ipynb)"
+    cells = builder.compose(second).cells
+    assert cells[0].source == cells[-1].source == links
+    assert cells[0].id != cells[-1].id
+
+
+def test_a_course_of_one_lesson_has_no_links(root):
+    shutil.rmtree(root / "lessons/lesson2_second")
+    assert builder.compose(builder.find_lesson(root, "1")).cells[0].source.startswith("# 1. First")
+
+
+def test_an_unknown_option_of_a_cell_is_refused(second):
+    rewrite(second.source, "6 * 7", ":tag: [solution]\n\n6 * 7")
+    with pytest.raises(builder.BuildError, match="'6 . 7' has the option 'tag'; allowed are deletable"):
+        builder.compose(second)
+
+
+def test_an_option_that_cannot_be_read_is_named(second):
+    rewrite(second.source, "6 * 7", ":tags: [solution\n\n6 * 7")
+    with pytest.raises(builder.BuildError, match="lesson.md cannot be read: Code cell .* Invalid YAML"):
+        builder.compose(second)
+
+
+def test_a_lesson_needs_a_title(root, second):
+    rewrite(second.source, "# 2. Second", "Second")
+    with pytest.raises(builder.BuildError, match="has no line that begins with '# '"):
+        builder.compose(builder.find_lesson(root, "1"))
+
+
+# --- When a notebook is stale
+
+
+def stamp(root):
+    return builder.compose(builder.find_lesson(root, "1")).metadata.course.stamp
+
+
+@pytest.mark.parametrize("path", ["helpers/voice.py", "helpers/letters.py", "helpers/__init__.py"])
+def test_a_module_that_is_used_counts(root, path):
+    before = stamp(root)
+    with (root / path).open("a") as module:
+        module.write("# changed\n")
+    assert stamp(root) != before
+
+
+@pytest.mark.parametrize("path", ["helpers/hush.py", "lessons/lesson1_first/chain.py"])
+def test_a_module_that_is_not_used_does_not_count(root, path):
+    before = stamp(root)
+    write(root / path, "changed = True\n")
+    rewrite(root / "helpers/__init__.py", '"whisper": "hush"', '"whisper": "hush", "more": "hush"')
+    assert stamp(root) == before
+
+
+def test_the_code_counts_and_so_does_the_format(root, monkeypatch):
+    source = root / "lessons/lesson1_first/lesson.md"
+    stamps = [stamp(root)]
+    rewrite(source, "Text.", "Other text.")
+    assert stamp(root) == stamps[0]
+    for old, new in {"1 + 1": "1 + 2", "[raises-exception]": "[raises-exception, long]"}.items():
+        rewrite(source, old, new)
+        stamps.append(stamp(root))
+    monkeypatch.setattr(builder, "FORMAT", builder.FORMAT + 1)
+    stamps.append(stamp(root))
+    assert len(set(stamps)) == len(stamps)
+
+
+@pytest.mark.parametrize(
+    ("code", "used"),
+    [
+        ("import helpers.voice as v", ["__init__", "letters", "voice"]),
+        ("import helpers", ["__init__", "hush", "letters", "voice"]),
+        ("from helpers import *", ["__init__", "hush", "letters", "voice"]),
+        ("from helpers import hush", ["__init__", "hush"]),
+        ("from helpers.hush import whisper", ["__init__", "hush"]),
+        ("%%time\nfrom helpers import whisper", ["__init__", "hush"]),
+        ("async with x:\n    from helpers import whisper", ["__init__", "hush"]),
+        ("SCRIPT = '''\nfrom helpers import whisper\n'''", ["__init__", "hush"]),
+        ("run([python, '-m', 'helpers.hush'])", ["__init__", "hush"]),
+        ("import os, helpers_of_others\nfrom json import loads\nnot python", []),
+    ],
+)
+def test_the_modules_of_a_piece_of_code(root, code, used):
+    assert used_files(root, [code]) == [root / "helpers" / f"{name}.py" for name in used]
+
+
+def test_a_lazy_name_leads_across_packages(root):
+    folder = root / "lessons"
+    assert used_files(root, ["from lessons import Chain"]) == [
+        folder / "__init__.py",
+        folder / "lesson1_first/__init__.py",
+        folder / "lesson1_first/chain.py",
+    ]
+
+
+def test_relative_imports_are_those_of_the_package():
+    code = "from . import a\nfrom .b import c\nfrom ..d import e"
+    assert [*imported_names(code, ("x", "y"))] == ["x.y.a", "x.y.b.c", "x.d.e"]
+
+
+def test_a_stale_notebook_is_executed_and_another_keeps_its_outputs(root, second, quick, capsys):
+    builder.main(["2"], root)
+    rewrite(second.notebook, '"42"', '"43"')  # tells whether the outputs are kept
+    write(root / "lessons/lesson3_third/lesson.md", FRONT + "# 3. Third\n")
+    rewrite(second.source, "# 2. Second", "# 2. Second\n\nMore text.")
+    builder.main(["2"], root)
+    assert '"43"' in second.notebook.read_text() and "More text." in second.notebook.read_text()
+    rewrite(second.source, "answer = 42", "answer = 6 * 7")
+    builder.main(["2"], root)
+    assert '"42"' in second.notebook.read_text()
+    builder.main(["lesson2_second"], root)
+    assert capsys.readouterr().out.splitlines() == [
+        "2_second: built, 2 cells run",
+        "2_second: text and links brought up to date, outputs kept",
+        "2_second: built, 2 cells run",
+        "2_second: up to date",
+    ]
+
+
+@pytest.mark.parametrize("damage", ["not json", "[]", "{}", "cleared", "edited"])
+def test_a_damaged_notebook_is_built_anew(second, quick, damage):
+    builder.build(second)
+    whole = second.notebook.read_bytes()
+    if damage == "cleared":
+        rewrite(second.notebook, '"execution_count": 2', '"execution_count": null')
+    elif damage == "edited":
+        rewrite(second.notebook, "answer = 42", "answer = 43")
+    else:
+        second.notebook.write_text(damage)
+    assert builder.build(second) == "built, 2 cells run"
+    assert second.notebook.read_bytes() == whole
+
+
+# --- When a build fails
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("answer = undefined", "NameError"),
+        ("import time; time.sleep(600)", "timed out"),
+        ("import os; os._exit(1)", "Kernel died"),
+    ],
+)
+def test_a_cell_that_fails_stops_the_build(second, code, reason):
+    write(second.notebook, "an earlier build")
+    rewrite(second.source, "answer = 42", code)
+    with pytest.raises(builder.BuildError, match=f"(?s)^2_second, code cell 2: .*{reason}"):
+        builder.build(second, timeout=5)
+    assert second.notebook.read_text(encoding="utf-8") == "an earlier build"
+    assert [path.name for path in second.notebook.parent.iterdir()] == ["2_second.ipynb"]
+
+
+def test_the_command_ends_with_the_reason(root, second):
+    rewrite(second.source, "answer = 42", "answer = undefined")
+    with pytest.raises(
+        SystemExit, match="(?s)Not built. 2_second, code cell 2: .*answer = undefined.*NameError"
+    ):
+        builder.main(["2"], root)
+
+
+# --- What pytest says about notebooks, with the project's own settings
+
+
+def run_pytest(root, *options):
+    """Run pytest as a person does in the course's folder; return {test: outcome}."""
+    for path in ("pyproject.toml", "tests/nbval_sanitize.cfg"):
+        write(root / path, (ROOT / path).read_text(encoding="utf-8"))
+    write(root / "tests/test_something.py", "import helpers\ndef test_something(): pass\n")
+    command = [sys.executable, "-m", "pytest", "--junitxml=report.xml", *options]
+    done = subprocess.run(command, cwd=root, env=os.environ, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    cases = ElementTree.parse(root / "report.xml").iter("testcase")
+    return {f"{case.get('classname')} {case.get('name')}": [child.tag for child in case] for case in cases}
+
+
+def test_pytest_runs_tests_and_notebooks_and_all_pass(root):
+    for lesson in builder.find_lessons(root):
+        builder.build(lesson)
+    outcomes = run_pytest(root)
+    assert len(outcomes) == 1 + 7 + 2
+    assert {test: problem for test, problem in outcomes.items() if problem} == {}
+
+
+def test_pytest_finds_outputs_that_differ(root, second):
+    builder.build(second)
+    text = second.notebook.read_text(encoding="utf-8")
+    rewrite(second.notebook, "6 * 7", "print(6 * 7)")
+    (second.notebook.parent / "wrong.ipynb").write_text(text.replace('"42"', '"43"'))
+    (second.notebook.parent / "new.ipynb").write_text(text.replace("answer = 42", "42"))
+    (second.notebook.parent / "gone.ipynb").write_text(text.replace("6 * 7", "pass"))
+    assert run_pytest(root, "notebooks") == {
+        "notebooks.2_second.ipynb Cell 0": ["failure"],
+        "notebooks.2_second.ipynb Cell 1": [],
+        "notebooks.gone.ipynb Cell 0": ["failure"],
+        "notebooks.gone.ipynb Cell 1": [],
+        "notebooks.new.ipynb Cell 0": [],
+        "notebooks.new.ipynb Cell 1": ["failure"],
+        "notebooks.wrong.ipynb Cell 0": ["failure"],
+        "notebooks.wrong.ipynb Cell 1": [],
+    }
+
+
+def test_pytest_finds_kernels_that_die_and_cells_that_hang(root, second, quick):
+    builder.build(second)
+    text = second.notebook.read_text(encoding="utf-8")
+    second.notebook.write_text(text.replace("6 * 7", "import os; os._exit(1)"))
+    hangs = text.replace("6 * 7", "import asyncio; await asyncio.sleep(600)")
+    (second.notebook.parent / "hangs.ipynb").write_text(hangs)
+    outcomes = run_pytest(root, "notebooks", "--nbval-cell-timeout=1")
+    assert outcomes["notebooks.2_second.ipynb Cell 0"] == ["failure"]
+    assert outcomes["notebooks.2_second.ipynb Cell 1"] == ["failure"]
+    assert outcomes["notebooks.hangs.ipynb Cell 0"] == ["failure"]
+    assert outcomes["notebooks.hangs.ipynb Cell 1"] != ["skipped"]
+
+
+def test_pytest_fails_where_there_is_no_lesson(tmp_path):
+    write(tmp_path / "tests/test_notebooks.py", (ROOT / "tests/test_notebooks.py").read_text("utf-8"))
+    write(tmp_path / "pyproject.toml", (ROOT / "pyproject.toml").read_text("utf-8"))
+    done = subprocess.run([sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "Empty parameter set" in done.stdout
