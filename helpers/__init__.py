@@ -30,6 +30,11 @@ _HOME = {
     "quiz": "quizzes",
     "show_diff": "diff",
     "check_environment": "environment",
+    "start_llm_server": "llm_service",
+    "llm_server": "llm_service",
+    "LLMClient": "llm_clients",
+    "AsyncLLMClient": "llm_clients",
+    "RateLimited": "llm_clients",
 }
 
 

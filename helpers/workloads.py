@@ -55,6 +55,17 @@ async def akeywords(review: str) -> list[str]:
     return await _acall("keywords", review)
 
 
+def answer(name: str, review: str) -> str | list[str]:
+    """Return what the call `name`, a key of `LATENCY`, finds in `review`: the rule without the wait."""
+    if name == "summary":
+        return review.split(".")[0]
+    words = review.lower().replace(",", " ").replace(".", " ").split()
+    if name == "keywords":
+        return [part for part in _PARTS if part in words]
+    good, bad = _GOOD.intersection(words), _BAD.intersection(words)
+    return "mixed" if good and bad else "bad" if bad else "good"
+
+
 def spend_cpu(seconds: float) -> None:
     """Keep this thread's CPU busy until it has spent `seconds` of CPU time (not of wall time)."""
     end = time.thread_time() + seconds
@@ -184,12 +195,6 @@ async def _acall(name: str, review: str) -> object:
         return _answer(name, review)
 
 
-def _answer(name: str, review: str) -> object:
+def _answer(name: str, review: str) -> str | list[str]:
     spend_cpu(PARSING)
-    words = review.lower().replace(",", " ").replace(".", " ").split()
-    if name == "summary":
-        return review.split(".")[0]
-    if name == "keywords":
-        return [part for part in _PARTS if part in words]
-    good, bad = _GOOD.intersection(words), _BAD.intersection(words)
-    return "mixed" if good and bad else "bad" if bad else "good"
+    return answer(name, review)

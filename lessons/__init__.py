@@ -3,7 +3,7 @@
 import importlib
 
 _HOME = {
-    "RunnableParallel": "lesson1_async_execution.runnable_parallel",
+    "RunnableParallel": "lesson2_thread_pools.runnable_parallel",
 }
 
 

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from lessons import RunnableParallel
 from lessons.lesson1_async_execution import exercises
 from lessons.lesson1_async_execution.event_loop import EventLoop, Task, sleep
+from lessons.lesson1_async_execution.runnable_parallel import RunnableParallel
 from lessons.lesson1_async_execution.tasks import run_as_tasks
 
 # --- the toy loop

@@ -16,7 +16,10 @@ FOLDERS = sorted(path.parent for path in ROOT.glob("lessons/*/lesson.md"))
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MODULES = sorted(ROOT.glob("lessons/**/*.py"))
 # The definitions that the learner writes in the notebook, lesson by lesson.
-CHECKPOINTS = {"lesson1_async_execution": ["event_loop", "tasks", "runnable_parallel"]}
+CHECKPOINTS = {
+    "lesson1_async_execution": ["event_loop", "tasks", "runnable_parallel"],
+    "lesson2_thread_pools": ["thread_pool", "threads", "runnable_parallel"],
+}
 
 
 def without_docstrings(tree):

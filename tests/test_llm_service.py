@@ -1,0 +1,505 @@
+"""The simulated LLM service: what it answers, its limits and counters, and that it never outlives its use."""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from helpers import llm_service as module
+from helpers.llm_service import Stats, TokenBucket, llm_server, reply, start_llm_server
+from helpers.workloads import REVIEW, answer
+
+ROOT = Path(__file__).parents[1]
+PATH = "/v1/chat/completions"
+HOUR = 3600
+SLOW = 0.001  # requests a second: no permit comes back while a test runs
+ERROR_SHAPE = {"message", "type", "param", "code"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left():
+    before = psutil.Process().children()
+    yield
+    assert psutil.Process().children() == before
+
+
+@pytest.fixture(scope="module")
+def shared_server():
+    with llm_server(latency=0) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server):
+    shared_server.reset()
+    return shared_server
+
+
+def question(prompt="hello", **fields):
+    return json.dumps({"model": "any", "messages": [{"role": "user", "content": prompt}], **fields})
+
+
+def connect(server):
+    parts = urlsplit(server.url)
+    return HTTPConnection(parts.hostname, parts.port, timeout=60)
+
+
+def ask(server, body=None, path=PATH, method="POST", headers=None):
+    """Return the status, the headers and the body of one answer."""
+    with closing(connect(server)) as connection:
+        connection.request(method, path, body or question(), headers or {})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+def ask_without_waiting(server, body=None):
+    connection = connect(server)
+    connection.request("POST", PATH, body or question())
+    return connection
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "waited 30 s in vain"
+        time.sleep(0.005)
+
+
+def listens(url):
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+    except ConnectionError:
+        return False
+    return True
+
+
+# What it answers
+
+
+@pytest.mark.parametrize("name", ["summary", "sentiment", "keywords"])
+def test_it_answers_as_the_simulated_calls_do(name):
+    found = answer(name, REVIEW)
+    expected = found if isinstance(found, str) else ", ".join(found)
+    for prompt in f"{name}: {REVIEW}", f"Give the {name.upper()} of this review.\n\n{REVIEW}":
+        assert "".join(reply(prompt)) == expected
+
+
+def test_it_gives_other_prompts_back():
+    assert reply("document 17") == ["document ", "17"]
+    assert reply("summary") == ["summary"]
+    assert reply(" ") == [""]
+    assert reply("keywords: nothing here") == [""]
+    assert "".join(reply("a: " + "b " * 100)) == "a: " + " ".join("b" * 49)
+
+
+def test_a_long_word_is_many_tokens():
+    tokens = reply("x" * 1000)
+    assert "".join(tokens) == "x" * 1000
+    assert max(map(len, tokens)) <= 21
+
+
+def test_a_whole_answer_has_the_shape_of_openai(server):
+    before = int(time.time())
+    status, headers, body = ask(server, question(f"sentiment: {REVIEW}", model="some-model"))
+    completion = json.loads(body)
+    assert (status, headers.get_content_type()) == (200, "application/json")
+    assert completion.pop("id").startswith("chatcmpl-")
+    assert before <= completion.pop("created") <= time.time()
+    asked = len(f"sentiment: {REVIEW}".split())
+    assert completion == {
+        "object": "chat.completion",
+        "model": "some-model",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "mixed"}, "finish_reason": "stop"}
+        ],
+        "usage": {"prompt_tokens": asked, "completion_tokens": 1, "total_tokens": asked + 1},
+    }
+
+
+def test_a_streamed_answer_has_the_shape_of_openai(server):
+    status, headers, body = ask(server, question(f"keywords: {REVIEW}", stream=True))
+    assert (status, headers.get_content_type()) == (200, "text/event-stream")
+    *events, last, end = body.decode().split("\n\n")
+    assert (last, end) == ("data: [DONE]", "")
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
+    assert [chunk["choices"] for chunk in chunks] == [
+        [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}],
+        [{"index": 0, "delta": {"content": "battery, "}, "finish_reason": None}],
+        [{"index": 0, "delta": {"content": "strap"}, "finish_reason": None}],
+        [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+    ]
+    assert not any("usage" in chunk for chunk in chunks)
+
+
+def test_the_usage_of_a_stream_comes_last_and_on_request(server):
+    body = ask(server, question("a b c", stream=True, stream_options={"include_usage": True}))[2]
+    chunk = json.loads(body.decode().split("\n\n")[-3].removeprefix("data: "))
+    assert chunk["choices"] == []
+    assert chunk["usage"] == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
+
+
+def test_messages_may_come_in_parts_and_several(server):
+    parts = [{"type": "text", "text": "Great "}, {"type": "text", "text": "battery."}]
+    messages = [{"role": "system", "content": "sentiment"}, {"role": "user", "content": parts}]
+    completion = json.loads(ask(server, json.dumps({"model": "m", "messages": messages}))[2])
+    assert completion["choices"][0]["message"]["content"] == "good"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_takes_the_latency(stream):
+    with llm_server(latency=0.2) as server:
+        start = time.monotonic()
+        ask(server, question("four tokens come back", stream=stream))
+        assert time.monotonic() - start > 0.15  # timers may fire a tick early
+
+
+# What it refuses
+
+
+def messages(*items):
+    return json.dumps({"model": "m", "messages": list(items)})
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (" ", None),
+        ("{", None),
+        (b"\xff\xfe\x00", None),
+        ("[" * 100_000, None),
+        ("1" * 10_000, None),
+        ("[]", None),
+        ("null", None),
+        ('"text"', None),
+        ("{}", "model"),
+        (question(model=None), "model"),
+        (question(model=5), "model"),
+        ('{"model": "m"}', "messages"),
+        ('{"model": "m", "messages": "hello"}', "messages"),
+        (messages(), "messages"),
+        (messages("hello"), "messages[0]"),
+        (messages({"content": "hello"}), "messages[0]"),
+        (messages({"role": 1, "content": "hello"}), "messages[0]"),
+        (messages({"role": "user", "content": "hello"}, {"role": "user"}), "messages[1].content"),
+        (question(None), "messages[0].content"),
+        (question(5), "messages[0].content"),
+        (question({}), "messages[0].content"),
+        (question(["hello"]), "messages[0].content"),
+        (question([{"type": "image_url", "image_url": {}}]), "messages[0].content"),
+        (question([{"type": "text", "text": 5}]), "messages[0].content"),
+        (question(stream="yes"), "stream"),
+        (question(stream=1), "stream"),
+        (question(stream_options=[]), "stream_options"),
+    ],
+)
+def test_a_malformed_request_is_answered_in_the_error_shape(server, body, param):
+    status, _, answered = ask(server, body)
+    error = json.loads(answered)["error"]
+    assert status == 400
+    assert error.keys() == ERROR_SHAPE
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    if param:
+        assert f"'{param}' must be " in error["message"]
+    assert server.stats() == Stats()
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"path": "/v1/completions"}, 404),
+        ({"path": "/"}, 404),
+        ({"method": "GET"}, 405),
+        ({"method": "DELETE"}, 405),
+        ({"path": "/stats/reset", "method": "GET"}, 405),
+        ({"body": "x" * (1024**2 + 1)}, 413),
+        ({"headers": {"Content-Encoding": "gzip"}}, 400),
+    ],
+)
+def test_a_wrong_address_or_body_is_answered_in_the_error_shape(server, request_, status):
+    answered, _, body = ask(server, **request_)
+    assert answered == status
+    assert json.loads(body)["error"].keys() == ERROR_SHAPE
+    assert server.stats() == Stats()
+
+
+def test_lone_surrogates_are_answered(server):
+    for stream in (False, True):
+        assert ask(server, question("\ud800", model="\udfff", stream=stream))[0] == 200
+
+
+def assert_refused(answered, least, most):
+    status, headers, body = answered
+    error = json.loads(body)["error"]
+    milliseconds = int(headers["retry-after-ms"])
+    assert status == 429
+    assert error.keys() == ERROR_SHAPE
+    assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
+    assert least <= milliseconds / 1000 <= most
+    assert int(headers["Retry-After"]) == math.ceil(milliseconds / 1000)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_requests_beyond_the_cap_are_refused(stream):
+    with llm_server(latency=HOUR, max_in_flight=2) as server:
+        busy = [ask_without_waiting(server, question(stream=stream)) for _ in range(2)]
+        wait_until(lambda: server.stats().in_flight == 2)
+        assert_refused(ask(server), HOUR, HOUR)
+        assert server.stats() == Stats(in_flight=2, peak=2, refused=1)
+        for connection in busy:
+            connection.close()
+        wait_until(lambda: server.stats().in_flight == 0)
+        assert server.stats() == Stats(peak=2, refused=1, abandoned=2)
+
+
+def test_requests_beyond_the_rate_are_refused():
+    with llm_server(latency=0, requests_per_second=SLOW, burst=3) as server:
+        answers = [ask(server) for _ in range(5)]
+        assert [status for status, *_ in answers] == [200, 200, 200, 429, 429]
+        for refused in answers[3:]:
+            assert_refused(refused, 0.001, 1 / SLOW)
+        assert server.stats() == Stats(peak=1, served=3, refused=2)
+        server.reset()
+        assert ask(server)[0] == 200
+
+
+def test_a_bucket_holds_a_second_of_permits_by_default():
+    for rate, burst in (SLOW, 1), (1000, 1000):
+        service = module.Service(0, None, rate, None, None, 0)
+        assert service.bucket.burst == burst
+
+
+def test_a_token_bucket_refills_with_time_up_to_its_burst():
+    bucket = TokenBucket(rate=2, burst=3)
+    assert [bucket.take(10.0) for _ in range(5)] == [0, 0, 0, 0.5, 0.5]
+    assert bucket.take(10.25) == 0.25
+    assert [bucket.take(10.5), bucket.take(10.5)] == [0, 0.5]
+    assert [bucket.take(99.0) for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+# Its gate
+
+
+def test_a_gate_proves_that_all_calls_are_in_flight_together():
+    with llm_server(latency=0, gate=20) as server, ThreadPoolExecutor(20) as pool:
+        statuses = [status for status, *_ in pool.map(lambda _: ask(server), range(20))]
+        assert statuses == [200] * 20
+        assert server.stats() == Stats(peak=20, served=20)
+        assert ask(server)[0] == 200  # once open, it stays open
+
+
+def test_a_gate_gives_up():
+    with llm_server(latency=0, gate=2, patience=0.05) as server:
+        status, headers, body = ask(server, question(stream=True))
+        error = json.loads(body)["error"]
+        assert (status, error["code"], headers["Retry-After"]) == (503, "gate_closed", "1")
+        assert error.keys() == ERROR_SHAPE
+        assert "at most 1 of the 2 requests" in error["message"]
+        assert server.stats() == Stats(peak=1, refused=1)
+
+
+def test_a_reset_closes_the_gate_and_keeps_what_is_in_flight():
+    with llm_server(latency=0, gate=2, patience=HOUR) as server:
+        for _ in range(2):
+            first = ask_without_waiting(server)
+            wait_until(lambda: server.stats().in_flight == 1)
+            assert server.stats() == Stats(in_flight=1, peak=1)
+            assert ask(server)[0] == 200
+            assert first.getresponse().status == 200
+            first.close()
+            assert server.stats() == Stats(peak=2, served=2)
+            server.reset()
+        first = ask_without_waiting(server)
+        wait_until(lambda: server.stats().in_flight == 1)
+        server.reset()
+        assert server.stats() == Stats(in_flight=1, peak=1)
+        first.close()
+
+
+def test_a_client_that_hangs_up_leaves_the_counters_right():
+    with llm_server(latency=0, gate=2, patience=HOUR) as server:
+        for count in range(1, 4):
+            connection = ask_without_waiting(server, question(stream=count % 2 == 0))
+            wait_until(lambda: server.stats().in_flight == 1)
+            connection.close()
+            wait_until(lambda: server.stats().in_flight == 0)
+            assert server.stats() == Stats(peak=1, abandoned=count)
+
+
+def test_a_client_that_hangs_up_in_mid_stream_leaves_the_counters_right():
+    with llm_server(latency=HOUR) as server, closing(connect(server)) as connection:
+        connection.request("POST", PATH, question(stream=True))
+        response = connection.getresponse()
+        assert response.readline().startswith(b"data: {")
+        response.close()
+        connection.close()
+        wait_until(lambda: server.stats().in_flight == 0)
+        assert server.stats() == Stats(peak=1, abandoned=1)
+
+
+# Its arguments
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(
+            ({"latency": value}, "latency must be a number from 0 to 3,600")
+            for value in (-1, 3601, "1", None)
+        ),
+        *(({"latency": value}, "latency must be a number") for value in (True, math.nan, math.inf, 10**400)),
+        *(({"patience": value}, "patience must be a number from 0 to 3,600") for value in (-0.1, None)),
+        *(
+            ({"requests_per_second": value}, "requests_per_second must be a number from 0.001 to 1,000,000")
+            for value in (0, -1, 1e-9, 1e9, "5", True)
+        ),
+        *(
+            ({name: value}, f"{name} must be an int of 1 or more, or None")
+            for name in ("max_in_flight", "burst", "gate")
+            for value in (0, -1, 2.5, True, "5")
+        ),
+    ],
+)
+def test_a_bad_argument_is_named(options, message):
+    with pytest.raises(ValueError) as raised:
+        start_llm_server(**options)
+    [value] = options.values()
+    assert str(raised.value).startswith(message)
+    assert str(raised.value).endswith(f", not {value!r}")
+
+
+def test_arguments_that_contradict_each_other():
+    with pytest.raises(ValueError, match="burst=3 needs requests_per_second"):
+        start_llm_server(burst=3)
+    with pytest.raises(ValueError, match="gate=3 would never open: .* max_in_flight=2"):
+        start_llm_server(gate=3, max_in_flight=2)
+
+
+# Starting and stopping
+
+
+def test_it_is_reached_from_this_machine_only(server):
+    process = psutil.Process(server._process.pid)
+    listening = [entry.laddr for entry in process.net_connections("inet") if entry.status == "LISTEN"]
+    assert listening == [("127.0.0.1", urlsplit(server.url).port)]
+
+
+def test_after_stop_nothing_listens_and_stopping_again_does_no_harm():
+    server = start_llm_server(latency=0)
+    assert ask(server)[0] == 200
+    server.stop()
+    server.stop()
+    assert not listens(server.url)
+    with pytest.raises(RuntimeError, match="this LLM server has stopped"):
+        server.stats()
+    with pytest.raises(RuntimeError, match="this LLM server has stopped"):
+        server.reset()
+
+
+def test_an_interrupted_block_stops_it():
+    with pytest.raises(KeyboardInterrupt):
+        with llm_server(latency=HOUR) as server:
+            ask_without_waiting(server).close()
+            raise KeyboardInterrupt
+    assert not listens(server.url)
+
+
+def test_a_server_that_nobody_holds_ends():
+    server = start_llm_server()
+    process, url = server._process, server.url
+    server = start_llm_server()  # as when a cell runs again
+    assert process.returncode is not None
+    assert not listens(url)
+    server.stop()
+
+
+def test_an_interrupted_start_leaves_no_process(monkeypatch):
+    started = []
+
+    class InterruptedPopen(subprocess.Popen):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            self.stdout.close()
+            self.stdout = SimpleNamespace(readline=self.interrupt, close=lambda: None)
+            started.append(self)
+
+        def interrupt(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.subprocess, "Popen", InterruptedPopen)
+    with pytest.raises(KeyboardInterrupt):
+        start_llm_server()
+    [process] = started
+    assert process.returncode is not None
+
+
+def test_a_failed_start_is_told(monkeypatch):
+    real = subprocess.Popen
+    fails = [sys.executable, "-c", "raise SystemExit(3)"]
+    monkeypatch.setattr(module.subprocess, "Popen", lambda command, **options: real(fails, **options))
+    with pytest.raises(RuntimeError, match="the LLM server did not start"):
+        start_llm_server()
+
+
+def start_script():
+    """Run a script that starts a server and lives as long as its input; return it and the server's url."""
+    script = """if True:
+        import sys
+        from helpers.llm_service import start_llm_server
+        server = start_llm_server(latency=0)
+        try:
+            print(server.url, flush=True)
+            sys.stdin.read()
+        except KeyboardInterrupt:
+            print("served:", server.stats().served)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    url = process.stdout.readline().strip()
+    assert listens(url)
+    return process, url
+
+
+def test_it_ends_when_its_parent_is_killed():
+    process, url = start_script()
+    with process:
+        process.kill()
+    wait_until(lambda: not listens(url))
+
+
+def test_it_ends_when_its_parent_exits():
+    process, url = start_script()
+    with process:
+        process.stdin.close()
+        assert process.wait(60) == 0
+    wait_until(lambda: not listens(url))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends an interrupt to a process group")
+def test_an_interrupt_of_the_whole_group_leaves_it_running():
+    process, url = start_script()
+    with process:
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.read() == "served: 0\n"
+    wait_until(lambda: not listens(url))
