@@ -15,8 +15,8 @@ _OUTCOMES = {"failed": "failed", "cancelled": "cancelled", "": "unfinished"}
 def describe(recording: Recording, limit: int | None = None, end_order: bool = True) -> str:
     """What a recording shows, in a few sentences without times, thread names or other things that vary.
 
-    Says what the units are (in the order in which they were created), how they overlap (with
-    `limit`, also how the peak compares), the order in which they ended, and which failed, were
+    Says what the units are (in the order in which they were created; calls on threads started by
+    hand by name, for nothing orders those), how they overlap (with `limit`, also how the peak compares), the order in which they ended, and which failed, were
     cancelled or did not finish. More than 8 units are only counted.
     end_order: False leaves out the order of the ends, for threads that nothing forces into one.
 
@@ -24,6 +24,8 @@ def describe(recording: Recording, limit: int | None = None, end_order: bool = T
     """
     require_limit(limit)
     units = _workers(recording)
+    if recording.peak() > 1 and all(unit.kind == "call" for unit in units):
+        units.sort(key=lambda unit: unit.name)
     sentences = [_units(units, stems(recording.lanes())), *_overlaps(len(units), recording.peak(), limit)]
     if end_order and len(units) <= NAMED_UP_TO:
         ended = _ended(recording, units)

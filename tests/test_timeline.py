@@ -196,6 +196,13 @@ def test_different_kinds_are_units():
     assert describe(recording).startswith("3 units: summary,")
 
 
+def test_calls_on_threads_started_by_hand_are_named_in_an_order_that_is_certain():
+    words = describe(parallel(kind="call"))
+    assert words.startswith("3 calls: keywords, sentiment, summary. All 3 are in flight at once.")
+    assert words.endswith("in this order: sentiment, keywords, summary.")
+    assert describe(sequential()).startswith("3 calls: summary, sentiment, keywords.")
+
+
 def test_words_do_not_depend_on_times():
     assert describe(parallel(scale=1.0)) == describe(parallel(scale=7.3))
     assert not re.search(r"\d\.\d|pool", describe(parallel()))
