@@ -16,8 +16,9 @@ def describe(recording: Recording, limit: int | None = None, end_order: bool = T
     """What a recording shows, in a few sentences without times, thread names or other things that vary.
 
     Says what the units are (in the order in which they were created; calls on threads started by
-    hand by name, for nothing orders those), how they overlap (with `limit`, also how the peak compares), the order in which they ended, and which failed, were
-    cancelled or did not finish. More than 8 units are only counted.
+    hand by name, for nothing orders those), how they overlap (with `limit`, also how the peak
+    compares), the order in which they ended, and which failed, were cancelled or did not finish.
+    More than 8 units are only counted.
     end_order: False leaves out the order of the ends, for threads that nothing forces into one.
 
     Raises TypeError for anything but a Recording, ValueError for an empty one or a limit below 1.

@@ -12,6 +12,7 @@ WHO_TAKES_WHAT = {
     "cases": [
         {
             "case": "the calls of the worker that takes a",
+            "run": lambda answer: "".join(answer).replace(",", "").replace(" ", "").lower(),
             "expect": "ae",
             "hint": "Draw a line of seconds for each worker. Who is free first takes the next in the queue.",
         }
@@ -28,6 +29,7 @@ FIND_THE_RACE = {
     "cases": [
         {
             "case": "the function that may lose an update",
+            "run": lambda answer: str(answer).strip().lower(),
             "expect": "count",
             "hint": "Look for a read and a write of one shared object, with a gap in between.",
         }
@@ -129,7 +131,7 @@ def invoke_that_meets(invoke):
     try:
         return invoke({"first": wait_for_the_other, "second": wait_for_the_other}, 3)
     except threading.BrokenBarrierError:
-        return f"the second branch had not started after {PATIENCE:g} s"
+        return f"the two had not run at the same time after {PATIENCE:g} s"
 
 
 def threads_left(invoke):
@@ -153,13 +155,13 @@ REPAIR_INVOKE = {
             "case": "two branches that wait for each other",
             "run": invoke_that_meets,
             "expect": {"first": 3, "second": 3},
-            "hint": "Submit every branch before you ask for the first result, and return a dict by name.",
+            "hint": "Submit all before you ask for a result. Two cannot share one copy of a context.",
         },
         {
             "case": "what the branches see of the caller's context variable",
             "run": invoke_as_ada,
             "expect": {"first": "Ada", "second": "Ada"},
-            "hint": "A worker has a context of its own. Submit `copy_context().run`, branch and value.",
+            "hint": "Copy it in the caller, once a branch: submit `copy_context().run`, branch, value.",
         },
         {
             "case": "the number of threads left after an error",
@@ -200,7 +202,7 @@ QUIZ = [
         ],
     },
     {
-        "question": "Two branches compute in pure Python for a second each. How long does `invoke` take?",
+        "question": "With a GIL, two branches compute for a second each. How long does `invoke` take?",
         "options": [
             "about one second, if there are two cores",
             "about two seconds",

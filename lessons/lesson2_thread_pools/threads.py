@@ -12,13 +12,14 @@ def run_on(executor, calls):
     executor: any concurrent.futures.Executor, used for nothing else.
     calls: dict of name to function without arguments. The results come in the order of the calls.
 
-    When a call fails, no queued call starts any more. The running ones are waited for, then the first
-    failure in the order of the calls is raised. Ctrl-C while waiting is treated in the same way.
+    When a call fails on a thread, no queued call starts any more. (A pool of processes may have handed
+    one to a worker already.) The running ones are waited for, then the first failure in the order of
+    the calls is raised. Ctrl-C while waiting is treated in the same way.
     """
     futures, failed = [], []
     submitting = Lock()
 
-    def cancel_queued(ended):  # runs in the worker, before that takes another call
+    def cancel_queued(ended):  # on threads this runs in the worker, before that takes another call
         if ended.cancelled() or ended.exception() is None:
             return
         with submitting:
