@@ -3,7 +3,7 @@
 import importlib
 
 _HOME = {
-    "RunnableParallel": "lesson2_thread_pools.runnable_parallel",
+    "RunnableParallel": "lesson3_concurrency_limits.runnable_parallel",
 }
 
 

@@ -19,6 +19,7 @@ MODULES = sorted(ROOT.glob("lessons/**/*.py"))
 CHECKPOINTS = {
     "lesson1_async_execution": ["event_loop", "tasks", "runnable_parallel"],
     "lesson2_thread_pools": ["thread_pool", "threads", "runnable_parallel"],
+    "lesson3_concurrency_limits": ["semaphore", "limits", "rates", "runnable_parallel"],
 }
 
 

@@ -1,0 +1,1 @@
+"""Lesson 3: how many run at once, and how fast."""

@@ -1,0 +1,35 @@
+"""Run calls as tasks under a limit: the one mechanism behind `max_concurrency` on the event loop.
+
+On threads the limit is the size of the pool: `run_on_threads(calls, max_workers)` of lesson 2.
+"""
+
+import asyncio
+
+from lessons.lesson1_async_execution.tasks import run_as_tasks
+
+
+def check_limit(limit):
+    """Return `limit`: an int of 1 or more, or None for no limit. Raises ValueError for anything else."""
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise ValueError(f"max_concurrency is {limit!r}; it must be an int of 1 or more, or None")
+    return limit
+
+
+async def run_as_tasks_with_limit(calls, limit):
+    """Run every call as a task of its own, at most `limit` at a time; None: all at once.
+
+    calls: dict of name to async function without arguments. They start in the order of the calls.
+    Returns the list of their results, in that order. Raises ValueError for a limit below 1.
+    Raises what a failing call raised; other calls then run on (lesson 4).
+    """
+    if check_limit(limit) is None:
+        return await run_as_tasks(calls)
+    waiting = iter(calls.items())
+    results = {}
+
+    async def work():
+        for name, call in waiting:  # all workers pull from the same iterator
+            results[name] = await asyncio.create_task(call(), name=name)
+
+    await run_as_tasks({f"worker {number}": work for number in range(min(limit, len(calls)))})
+    return [results[name] for name in calls]

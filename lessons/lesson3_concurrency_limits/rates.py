@@ -1,0 +1,47 @@
+"""A rate limit and a retry for asyncio: how fast, where a semaphore says how many."""
+
+import asyncio
+
+
+class TokenBucket:
+    """Lets through `rate` callers a second; after a quiet time up to `burst` of them at once."""
+
+    def __init__(self, rate, burst=1):
+        self.rate, self.burst = rate, burst
+        self.tokens = burst  # below zero: tokens that are promised already
+        self.time = float("-inf")  # when `tokens` was right; the bucket starts full
+
+    def reserve(self, now):
+        """Take a token at the time `now`; return the seconds to wait until it is there."""
+        self.tokens = min(self.burst, self.tokens + (now - self.time) * self.rate) - 1
+        self.time = now
+        return max(0.0, -self.tokens / self.rate)
+
+    async def take(self):
+        """Wait for a token: first come, first served."""
+        await asyncio.sleep(self.reserve(asyncio.get_running_loop().time()))
+
+
+def backoff(attempt, random, base=0.1, cap=10.0):
+    """Return the seconds to wait after attempt number `attempt`, counted from 0, has failed.
+
+    Twice as long at the most after each attempt, never above `cap`, and a random part of that ("full
+    jitter"), so that callers who failed together do not come back together.
+    random: a random.Random.
+    """
+    return random.uniform(0, min(cap, base * 2**attempt))
+
+
+async def retry(call, retry_on, random, attempts=6):
+    """Await `call()`; where it raises `retry_on`, wait and try again, `attempts` times in all.
+
+    The wait is what the service asks for (the exception's `retry_after`, in seconds, if it has one)
+    and the backoff on top. Returns the first result; raises what the last attempt raised.
+    """
+    for attempt in range(attempts - 1):
+        try:
+            return await call()
+        except retry_on as refusal:
+            asked = getattr(refusal, "retry_after", 0.0)
+        await asyncio.sleep(asked + backoff(attempt, random))
+    return await call()

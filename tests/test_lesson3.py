@@ -1,0 +1,708 @@
+"""Lesson 3: the semaphore, the limit, the rates, RunnableParallel, and the exercises' own solutions."""
+
+import asyncio
+import itertools
+import threading
+from contextvars import ContextVar
+from functools import partial
+from random import Random
+
+import pytest
+
+import lessons
+from lessons.lesson3_concurrency_limits import exercises, rates
+from lessons.lesson3_concurrency_limits.crowd import Crowd
+from lessons.lesson3_concurrency_limits.limits import check_limit, run_as_tasks_with_limit
+from lessons.lesson3_concurrency_limits.rates import TokenBucket, backoff, retry
+from lessons.lesson3_concurrency_limits.runnable_parallel import RunnableParallel, check_config
+from lessons.lesson3_concurrency_limits.semaphore import Semaphore
+
+PATIENCE = 10  # seconds before a test fails that waits for something
+BAD_LIMITS = [0, -1, 2.5, True, "5", float("nan"), [5]]
+FIVE = {"max_concurrency": 5}
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, PATIENCE))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
+
+
+# --- the semaphore, and asyncio's beside it
+
+
+SEMAPHORES = pytest.mark.parametrize("semaphore_class", [Semaphore, asyncio.Semaphore])
+
+
+@SEMAPHORES
+def test_never_more_inside_than_permits_and_the_queue_is_first_in_first_out(semaphore_class):
+    async def main():
+        semaphore, entered, inside, peaks = semaphore_class(2), [], [], []
+
+        async def enter(number):
+            async with semaphore:
+                entered.append(number)
+                inside.append(number)
+                peaks.append(len(inside))
+                await asyncio.sleep(0)
+                inside.remove(number)
+
+        await asyncio.gather(*map(enter, range(10)))
+        return entered, max(peaks)
+
+    assert run(main()) == (list(range(10)), 2)
+
+
+@SEMAPHORES
+def test_nobody_overtakes_the_queue(semaphore_class):
+    async def main():
+        semaphore, order = semaphore_class(1), []
+
+        async def enter(name):
+            async with semaphore:
+                order.append(name)
+
+        await semaphore.acquire()
+        queued = asyncio.create_task(enter("queued"))
+        await asyncio.sleep(0)
+        semaphore.release()
+        await enter("comes later")  # asks before the queued task has had its turn
+        await queued
+        return order
+
+    assert run(main()) == ["queued", "comes later"]
+
+
+@SEMAPHORES
+def test_a_permit_comes_back_after_an_error(semaphore_class):
+    async def main():
+        semaphore = semaphore_class(1)
+        with pytest.raises(ValueError, match="no answer"):
+            async with semaphore:
+                raise ValueError("no answer")
+        await semaphore.acquire()
+
+    run(main())
+
+
+@SEMAPHORES
+def test_a_cancelled_wait_takes_no_permit(semaphore_class):
+    async def main():
+        semaphore = semaphore_class(1)
+        await semaphore.acquire()
+        first, second = (asyncio.create_task(semaphore.acquire()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        assert first.cancelled()
+        semaphore.release()
+        await second
+
+    run(main())
+
+
+@SEMAPHORES
+@pytest.mark.parametrize("release_first", [True, False])
+def test_a_permit_that_meets_a_cancellation_is_passed_on(semaphore_class, release_first):
+    async def main():
+        semaphore = semaphore_class(1)
+        await semaphore.acquire()
+        first, second = (asyncio.create_task(semaphore.acquire()) for _ in range(2))
+        await asyncio.sleep(0)
+        if release_first:
+            semaphore.release()
+            first.cancel()
+        else:
+            first.cancel()
+            semaphore.release()
+        await second
+        assert first.cancelled()
+        semaphore.release()
+        await semaphore.acquire()  # the permit is there: none was lost
+
+    run(main())
+
+
+def test_a_permit_that_nobody_wants_is_kept():
+    async def main():
+        semaphore = Semaphore(1)
+        await semaphore.acquire()
+        only = asyncio.create_task(semaphore.acquire())
+        await asyncio.sleep(0)
+        only.cancel()
+        await asyncio.sleep(0)
+        semaphore.release()
+        assert semaphore.permits == 1 and not semaphore.queue
+
+    run(main())
+
+
+@pytest.mark.parametrize("permits", [*BAD_LIMITS, None])
+def test_permits_are_one_or_more(permits):
+    with pytest.raises(ValueError, match="permits is .*; it must be an int of 1 or more"):
+        Semaphore(permits)
+
+
+# --- run_as_tasks_with_limit
+
+
+@pytest.mark.parametrize("limit", BAD_LIMITS)
+def test_a_bad_limit_is_told(limit):
+    with pytest.raises(ValueError) as caught:
+        check_limit(limit)
+    assert str(caught.value) == f"max_concurrency is {limit!r}; it must be an int of 1 or more, or None"
+    with pytest.raises(ValueError, match="max_concurrency is"):
+        run(run_as_tasks_with_limit({}, limit))
+
+
+@pytest.mark.parametrize("limit", [1, 7, 10**9, None])
+def test_a_good_limit_is_given_back(limit):
+    assert check_limit(limit) == limit
+    assert run(run_as_tasks_with_limit({}, limit)) == []
+
+
+@pytest.mark.parametrize(("limit", "peak"), [(1, 1), (5, 5), (20, 20), (1000, 20), (None, 20)])
+def test_the_peak_is_the_limit(limit, peak):
+    async def main():
+        crowd = Crowd(peak)
+        calls = {number: partial(crowd.acall, number) for number in range(20)}
+        assert await run_as_tasks_with_limit(calls, limit) == list(range(20))
+        return crowd.peak
+
+    assert run(main()) == peak
+
+
+def test_calls_start_in_order_and_results_keep_it_whatever_ends_first():
+    async def main():
+        events, started, ended = [asyncio.Event() for _ in range(4)], [], []
+
+        async def call(number):
+            started.append(number)
+            if number < 3:
+                await events[number + 1].wait()
+            events[number].set()
+            ended.append(number)
+            return number
+
+        calls = {number: partial(call, number) for number in range(4)}
+        return await run_as_tasks_with_limit(calls, 4), started, ended
+
+    assert run(main()) == ([0, 1, 2, 3], [0, 1, 2, 3], [3, 2, 1, 0])
+
+
+def test_a_free_worker_takes_the_next_call_at_once():
+    """With groups of two, the third call would wait for the first to end, and the first waits for it."""
+
+    async def main():
+        third_has_run = asyncio.Event()
+
+        async def nothing():
+            pass
+
+        async def third():
+            third_has_run.set()
+
+        await run_as_tasks_with_limit({"a": third_has_run.wait, "b": nothing, "c": third}, 2)
+
+    run(main())
+
+
+def test_calls_that_wait_are_no_tasks():
+    async def main():
+        before = len(asyncio.all_tasks())
+        counts = []
+
+        async def call():
+            await asyncio.sleep(0)
+            counts.append(len(asyncio.all_tasks()) - before)
+
+        await run_as_tasks_with_limit(dict.fromkeys(range(50), call), 3)
+        return max(counts)
+
+    assert run(main()) == 6  # three workers, three calls
+
+
+def test_each_call_is_a_task_of_its_own_with_its_name_and_context():
+    variable = ContextVar("variable", default="nothing")
+
+    async def call():
+        seen = variable.get()
+        variable.set("left behind")
+        return asyncio.current_task().get_name(), seen
+
+    result = run(run_as_tasks_with_limit(dict.fromkeys("abc", call), 1))
+    assert result == [("a", "nothing"), ("b", "nothing"), ("c", "nothing")]
+
+
+@pytest.mark.parametrize("limit", [1, 2, None])
+def test_a_failing_call_raises_its_own_exception(limit):
+    error = LookupError("no such review")
+
+    async def fails():
+        raise error
+
+    async def fine():
+        return 1
+
+    with pytest.raises(LookupError) as caught:
+        run(run_as_tasks_with_limit({"fine": fine, "fails": fails, "late": fine}, limit))
+    assert caught.value is error
+
+
+# --- RunnableParallel
+
+
+def test_lessons_give_this_class_or_a_later_one():
+    assert lessons.RunnableParallel({"a": str}).with_config(FIVE).invoke(4) == {"a": "4"}
+
+
+async def call_it(method, chain, value, config=None):
+    """Call `chain` through one of its four methods; the sync ones block the loop meanwhile."""
+    function = getattr(chain, method)
+    return await function(value, config) if method.startswith("a") else function(value, config)
+
+
+METHODS = pytest.mark.parametrize("method", ["invoke", "ainvoke", "batch", "abatch"])
+KINDS = {"invoke": "call", "batch": "call", "ainvoke": "acall", "abatch": "acall"}
+
+
+def crowd_chain(crowd, method, branches):
+    return RunnableParallel({f"b{n}": getattr(crowd, KINDS[method]) for n in range(branches)})
+
+
+def measure(method, *, config=None, own=None, size, branches=100):
+    """The peak of 100 branches, or of 100 inputs with one branch each."""
+
+    async def main():
+        crowd = Crowd(size)
+        many_inputs = method.endswith("batch")
+        chain = crowd_chain(crowd, method, 1 if many_inputs else branches)
+        if own:
+            chain = chain.with_config(own)
+        result = await call_it(method, chain, list(range(branches)) if many_inputs else 7, config)
+        if many_inputs:
+            assert result == [{"b0": number} for number in range(branches)]
+        else:
+            assert list(result.items()) == [(f"b{n}", 7) for n in range(branches)]
+        return crowd.peak
+
+    return run(main())
+
+
+@METHODS
+def test_five_of_a_hundred_run(method):
+    assert measure(method, own=FIVE, size=5) == 5
+
+
+@METHODS
+def test_the_calls_own_config_wins(method):
+    assert measure(method, own=FIVE, config={"max_concurrency": 4}, size=4) == 4
+    assert measure(method, own={"max_concurrency": 2}, config=FIVE, size=5) == 5
+    assert measure(method, config=FIVE, size=5) == 5
+
+
+@METHODS
+def test_an_empty_config_changes_nothing(method):
+    assert measure(method, own=FIVE, config={}, size=5) == 5
+
+
+@pytest.mark.parametrize("method", ["ainvoke", "abatch"])
+@pytest.mark.parametrize("own", [None, FIVE])
+def test_none_lifts_the_limit(method, own):
+    assert measure(method, own=own, config={"max_concurrency": None}, size=100) == 100
+
+
+@pytest.mark.parametrize("method", ["batch", "abatch"])
+def test_a_batch_is_limited_on_each_of_its_two_levels(method):
+    async def main():
+        crowd = Crowd(4)
+        chain = crowd_chain(crowd, method, 4).with_config({"max_concurrency": 2})
+        assert await call_it(method, chain, [1, 2, 3, 4]) == [
+            {f"b{n}": i for n in range(4)} for i in range(1, 5)
+        ]
+        return crowd.peak
+
+    assert run(main()) == 4
+
+
+def test_functions_under_ainvoke_keep_to_the_limit_too():
+    async def main():
+        crowd = Crowd(4)
+        chain = RunnableParallel({f"b{n}": crowd.call for n in range(20)}).with_config({"max_concurrency": 4})
+        await chain.ainvoke(1)
+        return crowd.peak
+
+    assert run(main()) == 4
+
+
+def test_with_config_leaves_the_original_alone_and_adds_up():
+    plain = RunnableParallel({"a": str})
+    limited = plain.with_config(FIVE)
+    assert limited is not plain
+    assert (plain.config, limited.config) == ({}, FIVE)
+    assert limited.with_config({}).config == FIVE
+    assert limited.with_config(None).config == FIVE
+    assert limited.with_config({"max_concurrency": 2}).config == {"max_concurrency": 2}
+    assert limited.config == FIVE
+
+
+def test_a_later_change_of_the_callers_config_changes_nothing():
+    config = dict(FIVE)
+    chain = RunnableParallel({"a": str}).with_config(config)
+    config["max_concurrency"] = 0
+    assert chain.config == FIVE
+
+
+def attempts(config):
+    """Every way to hand over a config, each as a function without arguments."""
+    chain = RunnableParallel({"a": str})
+    yield lambda: chain.with_config(config)
+    for method, inputs in itertools.product(KINDS, [[], [1], [1, 2]]):
+        yield lambda method=method, inputs=inputs: run(call_it(method, chain, inputs, config))
+
+
+@pytest.mark.parametrize("limit", BAD_LIMITS)
+def test_every_entry_point_refuses_a_bad_limit(limit):
+    for attempt in attempts({"max_concurrency": limit}):
+        with pytest.raises(ValueError) as caught:
+            attempt()
+        assert str(caught.value) == f"max_concurrency is {limit!r}; it must be an int of 1 or more, or None"
+
+
+@pytest.mark.parametrize("key", ["max_concurency", "maxConcurrency", "tags", 5])
+def test_every_entry_point_refuses_an_unknown_key(key):
+    for attempt in attempts({key: 5}):
+        with pytest.raises(ValueError, match=f"config has the key {key!r}; the only one known is 'max_conc"):
+            attempt()
+
+
+@pytest.mark.parametrize("config", [5, "max_concurrency", [FIVE]])
+def test_every_entry_point_refuses_a_config_that_is_no_dict(config):
+    for attempt in attempts(config):
+        with pytest.raises(TypeError, match=f"config is a {type(config).__name__}; it must be a dict"):
+            attempt()
+
+
+def test_check_config_gives_a_copy():
+    assert check_config(None) == {}
+    assert check_config(FIVE) == FIVE and check_config(FIVE) is not FIVE
+
+
+def test_a_bad_config_is_told_before_any_branch_runs():
+    made = []
+    chain = RunnableParallel({"a": made.append})
+    for method in KINDS:
+        with pytest.raises(ValueError, match="max_concurrency is 0"):
+            run(call_it(method, chain, [1, 2], {"max_concurrency": 0}))
+    assert made == []
+
+
+@pytest.mark.parametrize("method", ["batch", "abatch"])
+@pytest.mark.parametrize("inputs", ["text", (1, 2), {"a": 1}, None, iter([1])])
+def test_inputs_that_are_no_list_are_told_by_type(method, inputs):
+    with pytest.raises(TypeError, match=f"inputs is a {type(inputs).__name__}; it must be a list"):
+        run(call_it(method, RunnableParallel({"a": str}), inputs))
+
+
+@METHODS
+def test_what_held_in_lesson_2_still_holds(method):
+    chain = RunnableParallel({"text": str, "double": lambda value: 2 * value})
+    many = method.endswith("batch")
+    result = run(call_it(method, chain, [3, 1] if many else 3))
+    first = {"text": "3", "double": 6}
+    assert result == ([first, {"text": "1", "double": 2}] if many else first)
+    assert run(call_it(method, RunnableParallel({}), [1, 2] if many else 1)) == ([{}, {}] if many else {})
+
+
+def test_an_async_branch_is_refused_by_invoke():
+    async def waits(value):
+        return value
+
+    for method in ("invoke", "batch"):
+        with pytest.raises(TypeError, match="branch 'waits' is an async function: .* use ainvoke"):
+            run(call_it(method, RunnableParallel({"waits": waits}), [1, 2]))
+
+
+def test_a_batch_of_one_stays_in_the_callers_thread():
+    class Reports(RunnableParallel):
+        def invoke(self, value, config=None):
+            return threading.current_thread()
+
+    assert Reports({}).batch([1]) == [threading.current_thread()]
+    assert threading.current_thread() not in Reports({}).batch([1, 2])
+
+
+def test_a_crowd_that_cannot_be_complete_says_so(monkeypatch):
+    monkeypatch.setattr("lessons.lesson3_concurrency_limits.crowd.PATIENCE", 0.05)
+    with pytest.raises(threading.BrokenBarrierError):
+        Crowd(2).call(1)
+
+    async def main():
+        await Crowd(2).acall(1)
+
+    with pytest.raises(TimeoutError):
+        run(main())
+
+
+# --- rates
+
+
+def test_a_bucket_lets_a_burst_through_and_then_keeps_its_pace():
+    bucket = TokenBucket(rate=2, burst=3)
+    assert [bucket.reserve(10.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.5, 1.0]
+    assert bucket.reserve(11.0) == 0.5  # the tokens at 10.5 and 11.0 are promised
+    assert [bucket.reserve(100.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]  # never more than the burst
+
+
+def test_in_any_window_a_bucket_keeps_to_its_rate():
+    random = Random(3)
+    bucket, now, times = TokenBucket(rate=4, burst=2), 0.0, []
+    for _ in range(300):
+        now += random.choice([0, 0, 0.1, 0.5, 3])
+        times.append(now + bucket.reserve(now))
+    assert times == sorted(times)
+    for first, last in itertools.combinations(range(len(times)), 2):
+        assert last - first + 1 <= 2 + 4 * (times[last] - times[first]) + 1e-6
+
+
+def test_take_waits_as_long_as_reserve_says(monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr(rates.asyncio, "sleep", sleep)
+    monkeypatch.setattr(TokenBucket, "reserve", lambda bucket, now: 0.25)
+    asyncio.run(TokenBucket(rate=1).take())
+    assert slept == [0.25]
+
+
+def test_full_jitter_lies_below_a_doubling_bound():
+    class Highest:
+        def uniform(self, low, high):
+            assert low == 0
+            return high
+
+    bounds = [backoff(attempt, Highest(), base=0.5, cap=5) for attempt in range(6)]
+    assert bounds == [0.5, 1.0, 2.0, 4.0, 5, 5]
+    random = Random(1)
+    assert len({backoff(2, random) for _ in range(50)}) == 50
+
+
+def test_the_same_seed_gives_the_same_waits():
+    assert [backoff(n, Random(7)) for n in range(4)] == [backoff(n, Random(7)) for n in range(4)]
+
+
+class Refused(Exception):
+    def __init__(self, retry_after):
+        self.retry_after = retry_after
+
+
+class Highest:
+    def uniform(self, low, high):
+        return high
+
+
+def retrying(monkeypatch, errors, attempts=4):
+    """Retry a call that raises `errors`, then answers; return what came, the number of calls, the waits."""
+    slept, made = [], []
+    left = iter(errors)
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    async def call():
+        made.append(1)
+        for error in left:
+            raise error
+        return "answer"
+
+    monkeypatch.setattr(rates.asyncio, "sleep", sleep)
+    try:
+        came = asyncio.run(retry(call, Refused, Highest(), attempts))
+    except Exception as error:
+        came = error
+    return came, len(made), slept
+
+
+def test_retry_waits_as_asked_and_the_backoff_on_top(monkeypatch):
+    assert retrying(monkeypatch, []) == ("answer", 1, [])
+    came, made, slept = retrying(monkeypatch, [Refused(2.0), Refused(0.0)])
+    assert (came, made) == ("answer", 3)
+    assert slept == pytest.approx([2.1, 0.2])
+
+
+def test_retry_gives_up_with_the_last_exception(monkeypatch):
+    errors = [Refused(n) for n in range(9)]
+    assert retrying(monkeypatch, errors)[:2] == (errors[3], 4)
+    assert retrying(monkeypatch, errors, attempts=1) == (errors[0], 1, [])
+
+
+def test_retry_lets_other_exceptions_through(monkeypatch):
+    error = LookupError("no such review")
+    assert retrying(monkeypatch, [Refused(0), error])[:2] == (error, 2)
+
+
+# --- the exercises
+
+
+async def read_all(books, ask, semaphore):
+    async def read_page(page):
+        async with semaphore:
+            return await ask(page)
+
+    async def read(book):
+        return "".join(await asyncio.gather(*map(read_page, book)))
+
+    return await asyncio.gather(*map(read, books))
+
+
+async def read_all_holding(books, ask, semaphore):
+    async def read_page(page):
+        async with semaphore:
+            return await ask(page)
+
+    async def read(book):
+        async with semaphore:
+            return "".join(await asyncio.gather(*map(read_page, book)))
+
+    return await asyncio.gather(*map(read, books))
+
+
+async def read_all_without_permits(books, ask, semaphore):
+    return ["".join(await asyncio.gather(*map(ask, book))) for book in books]
+
+
+async def read_all_in_turn(books, ask, semaphore):
+    return ["".join([await ask(page) for page in book]) for book in books]
+
+
+async def each_as_it_ends(calls, limit):
+    calls, running = iter(calls), {}
+    while True:
+        for name, call in itertools.islice(calls, limit - len(running)):
+            running[asyncio.create_task(call())] = name
+        if not running:
+            return
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            yield running.pop(task), task.result()
+
+
+async def each_all_at_once(calls, limit):
+    running = {asyncio.create_task(call()): name for name, call in calls}
+    while running:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            yield running.pop(task), task.result()
+
+
+async def each_behind_a_semaphore(calls, limit):
+    semaphore = asyncio.Semaphore(limit)
+
+    async def limited(call):
+        async with semaphore:
+            return await call()
+
+    running = {asyncio.create_task(limited(call)): name for name, call in calls}
+    while running:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            yield running.pop(task), task.result()
+
+
+async def each_in_turn(calls, limit):
+    for name, call in calls:
+        yield name, await call()
+
+
+def outcomes(exercise, answer):
+    return [case.get("run", lambda value: value)(answer) == case["expect"] for case in exercise["cases"]]
+
+
+def test_the_right_answers_pass_every_case():
+    assert all(outcomes(exercises.REPAIR_THE_DEADLOCK, read_all))
+    assert all(outcomes(exercises.EACH_AS_IT_ENDS, each_as_it_ends))
+
+
+def test_the_typical_mistake_fails_the_case_that_is_about_it(monkeypatch):
+    monkeypatch.setattr(exercises, "PATIENCE", 0.1)
+    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_holding)[:2] == [False, False]
+    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_in_turn) == [True, True, False, True]
+    assert outcomes(exercises.EACH_AS_IT_ENDS, each_all_at_once) == [True, True, False, False, True]
+    assert outcomes(exercises.EACH_AS_IT_ENDS, each_behind_a_semaphore) == [True, True, True, False, True]
+    assert outcomes(exercises.EACH_AS_IT_ENDS, each_in_turn) == [True, False, False, True, True]
+
+
+def test_a_repair_that_asks_without_permits_is_found():
+    async def all_pages_at_once(books, ask, semaphore):
+        async def read(book):
+            return "".join(await asyncio.gather(*map(ask, book)))
+
+        return await asyncio.gather(*map(read, books))
+
+    assert outcomes(exercises.REPAIR_THE_DEADLOCK, all_pages_at_once) == [True, True, False, True]
+
+
+@pytest.mark.parametrize("answer", ["bcade", "B C A D E", list("bcade")])
+def test_a_predicted_order_may_be_written_in_several_ways(answer):
+    assert outcomes(exercises.WHO_ENDS_WHEN, answer) == [True]
+
+
+def test_the_predicted_order_is_what_two_permits_give():
+    """Simulated: whoever holds the permit that is free first gives it to the next in the queue."""
+    seconds = {"a": 4, "b": 1, "c": 2, "d": 2, "e": 2}
+    free_at, ends = [0, 0], {}
+    for task, duration in seconds.items():
+        permit = free_at.index(min(free_at))
+        free_at[permit] += duration
+        ends[task] = free_at[permit]
+    assert len(set(ends.values())) == 5
+    assert "".join(sorted(ends, key=ends.get)) == exercises.WHO_ENDS_WHEN["cases"][0]["expect"]
+
+
+def test_the_limit_that_limits_nothing():
+    """The four functions of the exercise, with twenty calls."""
+
+    async def first(calls):
+        semaphore = asyncio.Semaphore(5)
+
+        async def limited(call):
+            async with semaphore:
+                return await call()
+
+        await asyncio.gather(*map(limited, calls))
+
+    async def second(calls):
+        async def limited(call):
+            async with asyncio.Semaphore(5):
+                return await call()
+
+        await asyncio.gather(*map(limited, calls))
+
+    async def third(calls):
+        for start in range(0, len(calls), 5):
+            await asyncio.gather(*(call() for call in calls[start : start + 5]))
+
+    async def fourth(calls):
+        waiting = iter(calls)
+
+        async def work():
+            for call in waiting:
+                await call()
+
+        await asyncio.gather(*(work() for _ in range(5)))
+
+    async def peak(function, size):
+        crowd = Crowd(size)
+        await function([partial(crowd.acall, 1)] * 20)
+        return crowd.peak
+
+    assert [run(peak(function, 5)) for function in (first, third, fourth)] == [5, 5, 5]
+    assert run(peak(second, 20)) == 20
+    assert exercises.FIND_THE_LIMIT["cases"][0]["expect"] == second.__name__
