@@ -1,1 +1,17 @@
-import helpers  # noqa: F401  switches LangSmith tracing off, for the kernels of the notebooks too
+"""Fixtures that several tests share. Importing helpers switches LangSmith tracing off, for kernels too."""
+
+import pytest
+
+from helpers.llm_service import llm_server
+
+
+@pytest.fixture(scope="module")
+def shared_server():
+    with llm_server(latency=0) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server):
+    shared_server.reset()
+    return shared_server

@@ -45,18 +45,6 @@ WAYS = {
 each_way = pytest.mark.parametrize("ask", WAYS.values(), ids=WAYS)
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    with llm_server(latency=0) as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server):
-    shared_server.reset()
-    return shared_server
-
-
 @each_way
 def test_all_ways_agree(ask, server):
     assert "".join(ask(server.url, PROMPT)) == "battery, strap"

@@ -36,18 +36,6 @@ def nothing_is_left():
     assert psutil.Process().children() == before
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    with llm_server(latency=0) as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server):
-    shared_server.reset()
-    return shared_server
-
-
 def question(prompt="hello", **fields):
     return json.dumps({"model": "any", "messages": [{"role": "user", "content": prompt}], **fields})
 
