@@ -3,7 +3,15 @@
 import importlib
 
 _HOME = {
-    "RunnableParallel": "lesson3_concurrency_limits.runnable_parallel",
+    "Runnable": "lesson5_synchronization.runnable",
+    "RunnableAssign": "lesson5_synchronization.passthrough",
+    "RunnableLambda": "lesson5_synchronization.runnable",
+    "RunnableMap": "lesson5_synchronization.runnable_parallel",
+    "RunnableParallel": "lesson5_synchronization.runnable_parallel",
+    "RunnablePassthrough": "lesson5_synchronization.passthrough",
+    "RunnablePick": "lesson5_synchronization.passthrough",
+    "RunnableSequence": "lesson5_synchronization.sequence",
+    "coerce_to_runnable": "lesson5_synchronization.runnable_parallel",
 }
 
 

@@ -1,0 +1,258 @@
+"""Exercises of lesson 4 as plain data: cases with what is expected, typical wrong answers, hints."""
+
+import asyncio
+
+PATIENCE = 2.0  # seconds that a case waits for code that may never end
+
+WORK_AND_SPAN = {
+    "title": "Work, span, and two workers",
+    "cases": [
+        {
+            "case": "span, work, and the least time with two workers",
+            "expect": (4, 10, 5),
+            "hint": "Span: the longest way from the root to a leaf. Work: the sum of all leaves. "
+            "Two workers do two seconds of work a second.",
+        }
+    ],
+    "wrong": [
+        {"answer": (10, 10, 5), "hint": "The span is not the sum: branches overlap. Which one ends last?"},
+        {"answer": (4, 10, 4), "hint": "Can two workers do ten seconds of work in four?"},
+        {"answer": (4, 10, 10), "hint": "That is the time of one worker."},
+        {
+            "answer": (6, 10, 6),
+            "hint": "c and d are in one dict: they run at the same time, so only d counts.",
+        },
+    ],
+}
+
+WHICH_ERROR = {
+    "title": "Which error arrives?",
+    "cases": [
+        {
+            "case": "the branch whose error arrives: under invoke, then under ainvoke",
+            "run": lambda answer: str(answer).strip().lower(),
+            "expect": "ac",
+            "hint": "invoke: first in declared order, of those that failed. ainvoke: first in time.",
+        }
+    ],
+    "wrong": [
+        {"answer": "ca", "hint": "It is the other way round. Which of the two asks the futures in order?"},
+        {"answer": "aa", "hint": "Under ainvoke nobody waits for a when c has failed."},
+        {
+            "answer": "cc",
+            "hint": "Under invoke, c fails first in time, but a runs on and is looked at first.",
+        },
+        {"answer": "ab", "hint": "b fails only because it is cancelled. Who failed before that?"},
+    ],
+}
+
+
+class Connection:
+    """Counts how often it was closed; `answer` gives `reply`, raises it, or with None never ends."""
+
+    def __init__(self, reply):
+        self.reply, self.closed = reply, 0
+        self.asked = asyncio.Event()
+
+    async def answer(self):
+        self.asked.set()
+        if self.reply is None:
+            await asyncio.sleep(PATIENCE)
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
+
+    def close(self):
+        self.closed += 1
+
+
+def ask_once(ask, reply):
+    """Ask a connection; cancel the asking where there is no reply. Returns what came of it."""
+
+    async def main():
+        connection = Connection(reply)
+        task = asyncio.create_task(ask(connection))
+        if reply is None:
+            await connection.asked.wait()
+            task.cancel()
+        await asyncio.wait([task], timeout=PATIENCE)
+        if task.cancelled():
+            outcome = "cancelled"
+        else:
+            outcome = repr(task.exception()) if task.exception() else task.result()
+        return outcome, f"closed {connection.closed} times"
+
+    return asyncio.run(main())
+
+
+LET_IT_THROUGH = {
+    "title": "Clean up and let it through",
+    "cases": [
+        {
+            "case": "a reply",
+            "run": lambda ask: ask_once(ask, "good"),
+            "expect": ("good", "closed 1 times"),
+            "hint": "Return the reply, and close the connection once, on every way out.",
+        },
+        {
+            "case": "an error",
+            "run": lambda ask: ask_once(ask, ValueError("no answer")),
+            "expect": ("ValueError('no answer')", "closed 1 times"),
+            "hint": "`finally` runs on every way out, and lets the error through.",
+        },
+        {
+            "case": "a cancellation",
+            "run": lambda ask: ask_once(ask, None),
+            "expect": ("cancelled", "closed 1 times"),
+            "hint": "Whoever catches CancelledError must raise it again. `finally` does not catch it.",
+        },
+    ],
+}
+
+
+def run_collect(collect, outcomes):
+    """Run `collect` on calls that end in reverse order; outcomes: name to result or exception."""
+
+    async def main():
+        names = list(outcomes)
+        ended = {name: asyncio.Event() for name in names}
+        running = []
+
+        async def call(name):
+            running.append(name)
+            later = names[names.index(name) + 1 :]
+            if later:
+                await asyncio.wait_for(ended[later[0]].wait(), PATIENCE)
+            ended[name].set()
+            if isinstance(outcomes[name], Exception):
+                raise outcomes[name]
+            return outcomes[name]
+
+        return await collect({name: lambda name=name: call(name) for name in names})
+
+    try:
+        return asyncio.run(main())
+    except TimeoutError:
+        return "the calls did not run at the same time"
+
+
+def readable(pair):
+    """(results, errors) with the errors as text; anything else unchanged."""
+    if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], dict):
+        return pair[0], {name: repr(error) for name, error in pair[1].items()}
+    return pair
+
+
+def cancel_collect(collect):
+    """Cancel a `collect` under way; return what became of it and of its call."""
+
+    async def main():
+        started, seen = asyncio.Event(), []
+
+        async def call():
+            started.set()
+            try:
+                await asyncio.sleep(PATIENCE)
+            except asyncio.CancelledError:
+                seen.append("the call was cancelled")
+                raise
+
+        task = asyncio.create_task(collect({"a": call}))
+        await started.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=PATIENCE)
+        return [*seen, "collect was cancelled" if task.cancelled() else "collect went on"]
+
+    return asyncio.run(main())
+
+
+COLLECT = {
+    "title": "Wait for all and sort",
+    "cases": [
+        {
+            "case": "three results",
+            "run": lambda collect: run_collect(collect, {"a": 1, "b": 2, "c": 3}),
+            "expect": ({"a": 1, "b": 2, "c": 3}, {}),
+            "hint": "Return two dicts: name to result, name to error. Make all tasks before you await one.",
+        },
+        {
+            "case": "a failure among results",
+            "run": lambda collect: readable(run_collect(collect, {"a": 1, "b": ValueError("no"), "c": 3})),
+            "expect": ({"a": 1, "c": 3}, {"b": "ValueError('no')"}),
+            "hint": "A failed call is no reason to stop. Catch its exception and keep it under its name.",
+        },
+        {
+            "case": "no calls at all",
+            "run": lambda collect: run_collect(collect, {}),
+            "expect": ({}, {}),
+            "hint": "With nothing to do, return two empty dicts.",
+        },
+        {
+            "case": "a cancellation meanwhile",
+            "run": cancel_collect,
+            "expect": ["the call was cancelled", "collect was cancelled"],
+            "hint": "Catch Exception, not BaseException: a cancellation is no result.",
+        },
+    ],
+}
+
+QUIZ = [
+    {
+        "question": "A branch has been created as a task, but the loop has not come to it. It is ...",
+        "options": ["queued", "ready", "waiting"],
+        "answer": 1,
+        "why": [
+            "It has no permit to wait for. Queued is what the loop does not know of yet.",
+            "It stands on the loop's ready queue. All it needs is the one thread.",
+            "Waiting is what it does at an `await`, after its first step.",
+        ],
+    },
+    {
+        "question": "langchain-core, `ainvoke`: branch 3 of 10 fails. What becomes of the other nine?",
+        "options": [
+            "they are cancelled",
+            "they run on, and nobody gets their results",
+            "`ainvoke` waits for them",
+        ],
+        "answer": 1,
+        "why": [
+            "That is what yours does, and what a TaskGroup does.",
+            "`gather` raises at once and cancels nothing. The calls are made, and paid for.",
+            "`invoke` waits. `ainvoke` raises at once.",
+        ],
+    },
+    {
+        "question": "What does `asyncio.timeout(1)` do with a plain function on a worker thread?",
+        "options": [
+            "it stops the function after a second",
+            "it cancels the task that waits; the function runs on",
+            "it raises in the thread",
+        ],
+        "answer": 1,
+        "why": [
+            "Nobody can stop a thread from outside.",
+            "So whoever wants nothing left behind must wait for its end.",
+            "Exceptions are not thrown into threads.",
+        ],
+    },
+    {
+        "question": "An inner `with_config` of 2, an outer limit of 8: how many inner branches run in yours?",
+        "options": ["2", "8", "16"],
+        "answer": 0,
+        "why": [
+            "An inherited limit never loosens an inner one.",
+            "That is langchain-core: the inherited config counts as the call's own.",
+            "Limits multiply over levels, but the inner level alone has no more than its own.",
+        ],
+    },
+    {
+        "question": "Work is 12 s, span is 3 s, the limit is 6. What is the least possible time?",
+        "options": ["2 s", "3 s", "12 s"],
+        "answer": 1,
+        "why": [
+            "12 / 6 = 2, but the longest branch alone takes 3.",
+            "max(span, work / limit) = max(3, 2).",
+            "That is one after another.",
+        ],
+    },
+]

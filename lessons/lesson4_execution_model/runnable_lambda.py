@@ -1,0 +1,73 @@
+"""RunnableLambda: a function as a runnable."""
+
+import inspect
+from functools import partial
+
+from lessons.lesson4_execution_model.runnable import Runnable
+from lessons.lesson4_execution_model.tasks import run_in_thread
+
+
+def is_async(function):
+    """Whether calling `function` gives a coroutine, as far as one can tell without calling it."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def call_with(function, value, config):
+    """Call `function` with `value`, and with the config if it has a parameter of that name."""
+    try:
+        wants_config = "config" in inspect.signature(function).parameters
+    except ValueError:  # some functions written in C do not tell
+        wants_config = False
+    return function(value, config=config) if wants_config else function(value)
+
+
+class RunnableLambda(Runnable):
+    """A function as a runnable. One that has a parameter `config` is given the config that holds.
+
+    A function that returns a runnable is a choice: that runnable is called with the same value.
+    """
+
+    def __init__(self, func, afunc=None):
+        """func: a function of one value, or an async one. afunc: the async twin of a plain `func`.
+
+        Raises TypeError where it is anything else.
+        """
+        if not callable(func):
+            raise TypeError(f"func is a {type(func).__name__}; it must be a function")
+        if afunc is not None and (is_async(func) or not is_async(afunc)):
+            raise TypeError("with two functions, func must be a plain one and afunc an async one")
+        self.func, self.afunc = (None, func) if is_async(func) else (func, afunc)
+
+    def __repr__(self):
+        function = self.func or self.afunc
+        return f"RunnableLambda({getattr(function, '__name__', type(function).__name__)})"
+
+    def _invoke(self, value, config):
+        if self.func is None:
+            raise TypeError(f"{self} has an async function only: invoke cannot run it, use ainvoke")
+        result = call_with(self.func, value, config)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError(f"{self} returned a coroutine: invoke cannot await it, use ainvoke")
+        if isinstance(result, Runnable):
+            return result.invoke(value, self._one_deeper(config))
+        return result
+
+    async def _ainvoke(self, value, config):
+        if self.afunc is not None:
+            result = await call_with(self.afunc, value, config)
+        else:
+            call = partial(call_with, self.func, value, config)
+            result = await run_in_thread(call, own_thread=config["max_concurrency"] is not None)
+            if inspect.iscoroutine(result):
+                result = await result
+        if isinstance(result, Runnable):
+            return await result.ainvoke(value, self._one_deeper(config))
+        return result
+
+    def _one_deeper(self, config):
+        """Return the config for a runnable that the function returned; RecursionError at the limit."""
+        depth = config["recursion_limit"]
+        if depth == 0:
+            raise RecursionError(f"{self} returned a runnable, but recursion_limit is reached")
+        return {"recursion_limit": depth - 1}

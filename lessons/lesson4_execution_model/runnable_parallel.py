@@ -1,0 +1,63 @@
+"""Checkpoint: RunnableParallel after lesson 4. A branch is a runnable, and may be a tree of them."""
+
+from functools import partial
+
+from lessons.lesson2_thread_pools.threads import run_on_threads
+from lessons.lesson4_execution_model.runnable import Runnable, noting
+from lessons.lesson4_execution_model.runnable_lambda import RunnableLambda
+from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit
+
+
+class RunnableParallel(Runnable):
+    """Runs a dict of branches on one input at the same time and gathers a dict of their results."""
+
+    def __init__(self, branches=None, /, **more):
+        """branches, more: name to runnable, or to what `coerce_to_runnable` makes one from.
+
+        Raises TypeError, with the name of the branch, for anything else.
+        """
+        branches = {} if branches is None else branches
+        if not isinstance(branches, dict):
+            raise TypeError(f"branches is a {type(branches).__name__}; it must be a dict")
+        self.branches = {}
+        for name, branch in {**branches, **more}.items():
+            if not isinstance(name, str):
+                raise TypeError(f"branch name {name!r} is a {type(name).__name__}; it must be a str")
+            with noting(f"in branch {name!r}"):
+                self.branches[name] = coerce_to_runnable(branch)
+
+    def __repr__(self):
+        return f"RunnableParallel({self.branches})"
+
+    def _invoke(self, value, config):
+        calls = {name: partial(self._branch, name, value) for name in self.branches}
+        return dict(zip(calls, run_on_threads(calls, config["max_concurrency"])))
+
+    async def _ainvoke(self, value, config):
+        calls = {name: partial(self._abranch, name, value) for name in self.branches}
+        return dict(zip(calls, await run_as_tasks_with_limit(calls, config["max_concurrency"])))
+
+    def _branch(self, name, value):
+        with noting(f"in branch {name!r}"):
+            return self.branches[name]._run(value)
+
+    async def _abranch(self, name, value):
+        with noting(f"in branch {name!r}"):
+            return await self.branches[name]._arun(value)
+
+
+RunnableMap = RunnableParallel
+
+
+def coerce_to_runnable(thing):
+    """Return a runnable: `thing` itself, a RunnableLambda of a function, a RunnableParallel of a dict.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(thing, Runnable):
+        return thing
+    if isinstance(thing, dict):
+        return RunnableParallel(thing)
+    if callable(thing):
+        return RunnableLambda(thing)
+    raise TypeError(f"a {type(thing).__name__} cannot run; it must be a runnable, a function or a dict")

@@ -1,0 +1,122 @@
+"""Runnable after lesson 5: what all parts have in common, now with `|` and with streams."""
+
+import inspect
+from contextlib import aclosing
+from contextvars import copy_context
+from functools import partial
+
+from lessons.lesson4_execution_model import runnable, runnable_lambda
+from lessons.lesson4_execution_model.config import check_config, config_for_call, inherited
+from lessons.lesson4_execution_model.tasks import run_in_thread
+from lessons.lesson5_synchronization.streaming import END, add_up, stream_as_tasks
+
+
+class Runnable(runnable.Runnable):
+    """Something that can be called with one value or with many, chained with `|`, and streamed.
+
+    A subclass may say in `_stream` and `_astream` how its result comes in parts.
+    """
+
+    def __or__(self, other):
+        """Return a sequence: this runnable, then `other`, a runnable, function or dict."""
+        return self.pipe(other)
+
+    def __ror__(self, other):
+        """Return a sequence: `other`, a function or dict, then this runnable."""
+        from lessons.lesson5_synchronization.sequence import RunnableSequence  # which builds on this module
+
+        return RunnableSequence(other, self)
+
+    def pipe(self, *others):
+        """Return a sequence: this runnable, then each of `others`."""
+        from lessons.lesson5_synchronization.sequence import RunnableSequence
+
+        return RunnableSequence(self, *others)
+
+    def pick(self, keys):
+        """Return a sequence that ends with the value of a key, or with a dict of a list of keys."""
+        from lessons.lesson5_synchronization.passthrough import RunnablePick
+
+        return self.pipe(RunnablePick(keys))
+
+    def assign(self, **branches):
+        """Return a sequence that adds to a dict what each of `branches` makes of that dict."""
+        from lessons.lesson5_synchronization.passthrough import RunnableAssign
+
+        return self.pipe(RunnableAssign(branches))
+
+    def stream(self, value, config=None):
+        """Return an iterator of the parts of the result, as they come; they add up to the whole."""
+        context = copy_context()
+        parts = context.run(self._run_stream, value, config)
+
+        def in_context():
+            try:
+                while (part := context.run(next, parts, END)) is not END:
+                    yield part
+            finally:
+                context.run(parts.close)
+
+        return in_context()
+
+    def astream(self, value, config=None):
+        """Return an async iterator of the parts of the result; close it if you leave it early."""
+        check_config(config)
+
+        async def in_a_task():
+            streams = {"stream": partial(self._run_astream, value, config)}
+            async with aclosing(stream_as_tasks(streams)) as pairs:
+                async for _, part in pairs:
+                    yield part
+
+        return in_a_task()
+
+    def _run_stream(self, value, config=None):
+        """Return a generator of parts, in the context of the caller, who has made one for this call."""
+        config = config_for_call(self.config, config)
+        inherited.set(config)
+        return self._stream(value, config)
+
+    def _run_astream(self, value, config=None):
+        config = config_for_call(self.config, config)
+        inherited.set(config)
+        return self._astream(value, config)
+
+    def _stream(self, value, config):
+        """Yield the parts of the result; here there is one, the whole."""
+        yield self._invoke(value, config)
+
+    async def _astream(self, value, config):
+        yield await self._ainvoke(value, config)
+
+
+class RunnableLambda(Runnable, runnable_lambda.RunnableLambda):
+    """A function as a runnable, as in lesson 4. What a generator function yields are parts."""
+
+    def _invoke(self, value, config):
+        return add_up(self._stream(value, config))
+
+    async def _ainvoke(self, value, config):
+        return add_up([part async for part in self._astream(value, config)])
+
+    def _stream(self, value, config):
+        result = super()._invoke(value, config)
+        if inspect.isasyncgen(result):
+            raise TypeError(f"{self} is an async generator: invoke cannot run it, use ainvoke or astream")
+        if inspect.isgenerator(result):
+            yield from result
+        else:
+            yield result
+
+    async def _astream(self, value, config):
+        result = await super()._ainvoke(value, config)
+        if inspect.isasyncgen(result):
+            async with aclosing(result):
+                async for part in result:
+                    yield part
+        elif inspect.isgenerator(result):
+            next_part = partial(next, result, END)
+            while (part := await run_in_thread(next_part, config["max_concurrency"] is not None)) is not END:
+                yield part
+        else:
+            yield result

@@ -1,0 +1,717 @@
+"""Lesson 4: tasks that leave nothing behind, the config, the runnables, and the exercises' solutions."""
+
+import asyncio
+import gc
+import inspect
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnable
+from lessons.lesson4_execution_model import exercises
+from lessons.lesson4_execution_model.config import check_config, config_for_call, merge, smallest
+from lessons.lesson4_execution_model.tasks import run_as_tasks, run_as_tasks_with_limit, run_in_thread
+
+PATIENCE = 10  # seconds that branches wait for each other before a test fails
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(recwarn):
+    """No thread and no un-awaited coroutine; `run` looks for tasks."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
+    gc.collect()
+    assert not [warning for warning in recwarn if "never awaited" in str(warning.message)]
+
+
+def run(coroutine):
+    """Run a coroutine; no task may be left at its end, and no error may be reported to the loop."""
+
+    async def main():
+        reports = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reports.append(context))
+        try:
+            return await coroutine
+        finally:
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            gc.collect()
+            assert not reports
+
+    return asyncio.run(main())
+
+
+async def for_ever(value=None):
+    await asyncio.get_running_loop().create_future()
+
+
+async def fail(value=None):
+    raise LookupError("no such review")
+
+
+async def give(value=None):
+    return value
+
+
+def both_forms(calls):
+    """run_as_tasks, and the limited form with a limit that does not bind."""
+    return [run_as_tasks(calls), run_as_tasks_with_limit(calls, len(calls) or 1)]
+
+
+# --- run_as_tasks, and its limited form
+
+LIMITS = [None, 1, 2, 3, 100]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_results_come_in_the_order_of_the_calls(limit):
+    async def main():
+        return await run_as_tasks_with_limit({n: partial(give, n) for n in range(7)}, limit)
+
+    assert run(main()) == list(range(7))
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_no_calls(limit):
+    assert run(run_as_tasks_with_limit({}, limit)) == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_the_limit_is_the_peak(limit):
+    now, peaks = [], []
+
+    async def call():
+        now.append(1)
+        peaks.append(len(now))
+        await asyncio.sleep(0)
+        now.pop()
+
+    run(run_as_tasks_with_limit({n: call for n in range(12)}, limit))
+    assert max(peaks) == limit
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_siblings_are_cancelled_and_awaited(limit):
+    seen = []
+
+    async def cleans_up():
+        try:
+            await for_ever()
+        finally:
+            await asyncio.sleep(0)
+            seen.append("clean")
+
+    with pytest.raises(LookupError) as caught:
+        run(run_as_tasks_with_limit({"a": cleans_up, "b": fail}, limit))
+    assert seen == ["clean"]
+    assert type(caught.value) is LookupError
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_queued_call_starts_after_a_failure(limit):
+    started = []
+
+    async def note(number):
+        started.append(number)
+
+    calls = {"fails": fail} if limit == 1 else {"waits": for_ever, "fails": fail}
+    with pytest.raises(LookupError):
+        run(run_as_tasks_with_limit({**calls, **{n: partial(note, n) for n in range(5)}}, limit))
+    assert started == []
+
+
+def test_the_first_failure_in_time_is_raised_and_later_ones_are_noted():
+    async def fails_when_cancelled():
+        try:
+            await for_ever()
+        except asyncio.CancelledError:
+            raise KeyError("cleaning up") from None
+
+    async def main(form):
+        await form({"a": fails_when_cancelled, "b": fail})
+
+    for form in (run_as_tasks, partial(run_as_tasks_with_limit, limit=2)):
+        with pytest.raises(LookupError, match="no such review") as caught:
+            run(main(form))
+        assert caught.value.__notes__ == ["another failure: KeyError('cleaning up')"]
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_a_cleanup_is_not_cancelled_by_a_second_failure(limit):
+    cleaned = []
+
+    async def fails_when_cancelled():
+        try:
+            await for_ever()
+        finally:
+            raise KeyError("cleaning up")
+
+    async def cleans_up_slowly():
+        try:
+            await for_ever()
+        finally:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            cleaned.append("all of it")
+
+    calls = {"a": cleans_up_slowly, "b": fails_when_cancelled, "c": fail}
+    with pytest.raises(LookupError):
+        run(run_as_tasks_with_limit(calls, limit))
+    assert cleaned == ["all of it"]
+
+
+def test_a_branch_that_is_cancelled_from_elsewhere_cancels_the_caller():
+    async def cancels_itself():
+        asyncio.current_task().cancel()
+        await for_ever()
+
+    with pytest.raises(asyncio.CancelledError):
+        run(run_as_tasks({"a": give, "b": cancels_itself}))
+
+
+async def cancelled_while(coroutine_function, times=1):
+    """Cancel `coroutine_function(started)` once it has set the event; return its task."""
+    started = asyncio.Event()
+    task = asyncio.create_task(coroutine_function(started))
+    await started.wait()
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait([task], timeout=PATIENCE)
+    return task
+
+
+@pytest.mark.parametrize("limit", [None, 1, 2])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_cancelled_caller_leaves_nothing(limit, times):
+    seen = []
+
+    async def call(number, started):
+        started.set()
+        try:
+            await for_ever()
+        finally:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            seen.append(number)
+
+    def work(started):
+        return run_as_tasks_with_limit({n: partial(call, n, started) for n in range(3)}, limit)
+
+    async def main():
+        return (await cancelled_while(work, times)).cancelled()
+
+    assert run(main())
+    assert len(seen) <= (limit or 3)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_branch_that_swallows_its_cancellation_does_not_let_the_queue_in(limit):
+    begun = []
+
+    async def stubborn(number, started):
+        begun.append(number)
+        started.set()
+        with suppress(asyncio.CancelledError):
+            await for_ever()
+
+    def work(started):
+        return run_as_tasks_with_limit({n: partial(stubborn, n, started) for n in range(6)}, limit)
+
+    async def main():
+        return (await cancelled_while(work)).cancelled()
+
+    assert run(main())
+    assert len(begun) <= limit
+
+
+def test_a_timeout_takes_everything_with_it():
+    async def main():
+        async with asyncio.timeout(0.01):
+            await RunnableParallel(a=for_ever, b={"c": for_ever}).ainvoke(1)
+
+    with pytest.raises(TimeoutError):
+        run(main())
+
+
+def test_a_cancellation_after_a_failure_carries_the_failure_as_a_note():
+    async def lingers(started):
+        try:
+            await for_ever()
+        finally:
+            started.set()
+            with suppress(asyncio.CancelledError):
+                await for_ever()
+
+    async def main():
+        task = await cancelled_while(
+            lambda started: run_as_tasks({"a": partial(lingers, started), "b": fail})
+        )
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value
+
+    error = run(main())
+    notes = [note for each in (error, error.__context__) for note in getattr(each, "__notes__", [])]
+    assert "another failure: LookupError('no such review')" in notes
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, True, "5"])
+def test_limits_that_are_none(limit):
+    with pytest.raises(ValueError, match=f"max_concurrency is {limit!r}; it must be an int of 1 or more"):
+        run(run_as_tasks_with_limit({"a": give}, limit))
+
+
+# --- run_in_thread
+
+
+@pytest.mark.parametrize("own_thread", [False, True])
+def test_a_thread_gives_its_result_or_its_error(own_thread):
+    assert run(run_in_thread(lambda: 7, own_thread)) == 7
+    with pytest.raises(ValueError, match="invalid literal"):
+        run(run_in_thread(partial(int, "x"), own_thread))
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        run(run_in_thread(partial(next, iter([])), own_thread))
+
+
+@pytest.mark.parametrize("own_thread", [False, True])
+def test_a_cancelled_caller_waits_for_the_thread(own_thread):
+    ended, go_on = [], threading.Event()
+
+    async def main():
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def blocks():
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait(PATIENCE)
+            ended.append("thread")
+
+        task = asyncio.create_task(run_in_thread(blocks, own_thread))
+        await begun.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        ended.append("caller")
+
+    run(main())
+    assert ended == ["thread", "caller"]
+
+
+def test_a_queued_function_never_starts_after_a_cancellation():
+    made, go_on = [], threading.Event()
+
+    async def main():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        blocks = asyncio.create_task(run_in_thread(partial(go_on.wait, PATIENCE)))
+        queued = asyncio.create_task(run_in_thread(partial(made.append, 1)))
+        await asyncio.sleep(0)
+        queued.cancel()
+        await asyncio.wait([queued])  # while the only worker is still busy
+        assert not blocks.done()
+        go_on.set()
+        await blocks
+        return queued.cancelled()
+
+    assert run(main())
+    assert made == []
+
+
+# --- the config
+
+BAD_CONFIGS = [
+    (5, TypeError, "config is a int; it must be a dict"),
+    (
+        {"max_concurency": 5},
+        ValueError,
+        "config has the key 'max_concurency'; the keys are max_concurrency, tags",
+    ),
+    ({"tags": "a"}, TypeError, "tags is 'a'; it must be a list of str"),
+    ({"tags": [1]}, TypeError, r"tags is \[1\]; it must be a list of str"),
+    ({"metadata": ["a"]}, TypeError, r"metadata is \['a'\]; it must be a dict"),
+    *[
+        (
+            {"max_concurrency": limit},
+            ValueError,
+            f"max_concurrency is {limit!r}; it must be an int of 1 or more",
+        )
+        for limit in (0, -1, 2.5, True, "5")
+    ],
+    *[
+        (
+            {"recursion_limit": depth},
+            ValueError,
+            f"recursion_limit is {depth!r}; it must be an int of 0 or more",
+        )
+        for depth in (-1, 2.5, True, "5", None)
+    ],
+]
+ENTRIES = {
+    "with_config": lambda chain, config: chain.with_config(config),
+    "invoke": lambda chain, config: chain.invoke(1, config),
+    "ainvoke": lambda chain, config: run(chain.ainvoke(1, config)),
+    "batch": lambda chain, config: chain.batch([1, 2], config),
+    "batch of none": lambda chain, config: chain.batch([], config),
+    "batch with a list": lambda chain, config: chain.batch([1, 2], [None, config]),
+    "abatch": lambda chain, config: run(chain.abatch([1, 2], config)),
+    "abatch of none": lambda chain, config: run(chain.abatch([], config)),
+}
+
+
+@pytest.mark.parametrize(("config", "error", "message"), BAD_CONFIGS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_bad_config_is_told_at_every_entry(entry, config, error, message):
+    made = []
+    with pytest.raises(error, match=message):
+        ENTRIES[entry](RunnableParallel(a=made.append), config)
+    assert made == []
+
+
+@pytest.mark.parametrize("inputs", ["text", (1, 2), {"a": 1}, None, iter([1])])
+def test_inputs_that_are_no_list(inputs):
+    chain = RunnableParallel(a=give)
+    for call in (lambda: chain.batch(inputs), lambda: run(chain.abatch(inputs))):
+        with pytest.raises(TypeError, match=f"inputs is a {type(inputs).__name__}; it must be a list"):
+            call()
+
+
+def test_merge_changes_none_of_its_configs():
+    first, second = {"tags": ["b"], "metadata": {"x": 1}}, {"tags": ["a", "b"], "metadata": {"y": 2}}
+    assert merge(first, second, {}) == {"tags": ["a", "b"], "metadata": {"x": 1, "y": 2}}
+    assert (first, second) == (
+        {"tags": ["b"], "metadata": {"x": 1}},
+        {"tags": ["a", "b"], "metadata": {"y": 2}},
+    )
+
+
+def test_the_smallest_limit():
+    assert [smallest([]), smallest([None]), smallest([3, None, 2])] == [None, None, 2]
+
+
+@pytest.mark.parametrize(
+    ("outer", "own", "call", "limit"),
+    [
+        (8, 2, {}, 2),
+        (2, 8, {}, 2),
+        (None, 2, {}, 2),
+        (2, None, {}, 2),
+        (None, None, {}, None),
+        (8, 2, {"max_concurrency": 5}, 5),
+        (2, 2, {"max_concurrency": None}, None),
+        (2, 2, {"tags": ["a"]}, 2),
+    ],
+)
+def test_which_limit_holds(outer, own, call, limit):
+    seen = []
+
+    def inside(value):
+        seen.append(config_for_call({"max_concurrency": own}, call)["max_concurrency"])
+
+    RunnableLambda(inside).invoke(1, {"max_concurrency": outer})
+    assert seen == [limit]
+
+
+def test_keywords_of_with_config():
+    chain = RunnableLambda(lambda value, config: config).with_config({"tags": ["a"]}, max_concurrency=3)
+    assert (chain.invoke(1)["tags"], chain.invoke(1)["max_concurrency"]) == (["a"], 3)
+    with pytest.raises(ValueError, match="the key 'max_concurency'"):
+        chain.with_config(max_concurency=3)
+
+
+def test_a_function_gets_a_config_of_its_own():
+    def spoil(value, config):
+        config["tags"].append("spoilt")
+        config["metadata"]["spoilt"] = True
+
+    chain = RunnableParallel(a=spoil).with_config(tags=["t"])
+    chain.invoke(1)
+    assert RunnableLambda(lambda value, config: config).invoke(1)["tags"] == []
+    assert chain.config == {"tags": ["t"]}
+    assert check_config(None) == {}
+
+
+# --- runnables
+
+
+def test_coerce_to_runnable():
+    parallel = RunnableParallel(a=len)
+    assert coerce_to_runnable(parallel) is parallel
+    assert isinstance(coerce_to_runnable(len), RunnableLambda)
+    assert isinstance(coerce_to_runnable({"a": len}), RunnableParallel)
+    with pytest.raises(TypeError, match="a str cannot run; it must be a runnable, a function or a dict"):
+        coerce_to_runnable("text")
+
+
+@pytest.mark.parametrize(
+    ("branches", "message", "notes"),
+    [
+        ([len], "branches is a list; it must be a dict", []),
+        ({3: len}, "branch name 3 is a int; it must be a str", []),
+        ({"b": "text"}, "a str cannot run", ["in branch 'b'"]),
+        ({"b": {"c": None}}, "a NoneType cannot run", ["in branch 'c'", "in branch 'b'"]),
+    ],
+)
+def test_bad_branches(branches, message, notes):
+    with pytest.raises(TypeError, match=message) as caught:
+        RunnableParallel(branches)
+    assert getattr(caught.value, "__notes__", []) == notes
+
+
+@pytest.mark.parametrize(("func", "afunc"), [(give, give), (len, len), ("text", None)])
+def test_bad_functions(func, afunc):
+    with pytest.raises(TypeError, match="must be"):
+        RunnableLambda(func, afunc)
+
+
+def test_invoke_names_the_async_function():
+    with pytest.raises(TypeError, match=r"RunnableLambda\(give\) has an async function only: .* use ainvoke"):
+        RunnableParallel(a=give).invoke(1)
+
+
+def test_an_object_with_an_async_call():
+    class Model:
+        async def __call__(self, value):
+            return value
+
+    assert run(RunnableParallel(a=Model()).ainvoke(3)) == {"a": 3}
+
+
+def test_a_function_without_a_signature():
+    assert RunnableLambda(dict).invoke([("a", 1)]) == {"a": 1}
+    assert RunnableLambda(max).invoke([1, 3]) == 3
+
+
+def test_a_runnable_of_ones_own_has_all_the_ways():
+    class Add(Runnable):
+        def _invoke(self, value, config):
+            return value + 1
+
+    chain = RunnableParallel(a=Add())
+    assert chain.invoke(1) == run(chain.ainvoke(1)) == {"a": 2}
+    assert chain.batch([1, 2]) == run(chain.abatch([1, 2])) == [{"a": 2}, {"a": 3}]
+    with pytest.raises(TypeError, match="abstract"):
+        Runnable()
+
+
+def test_a_later_change_of_the_callers_dict_changes_nothing():
+    branches = {"a": str}
+    chain = RunnableParallel(branches)
+    branches["b"] = len
+    assert chain.invoke(1) == {"a": "1"}
+
+
+def test_branches_may_have_any_name():
+    assert RunnableParallel(branches=str, self=str, config=str).invoke(1) == dict.fromkeys(
+        ["branches", "self", "config"], "1"
+    )
+
+
+def test_batch_notes_the_input():
+    for call in (
+        lambda chain: chain.batch([1, 0, 2]),
+        lambda chain: run(chain.abatch([1, 0, 2])),
+    ):
+        with pytest.raises(ZeroDivisionError) as caught:
+            call(RunnableParallel(a=lambda value: 1 // value))
+        assert caught.value.__notes__ == ["in branch 'a'", "in inputs[1]"]
+
+
+def test_nested_limits_are_per_level():
+    """Limits multiply: 3 at each of three levels are 27."""
+    leaves = threading.Barrier(27)
+
+    def tree(depth):
+        if depth == 0:
+            return RunnableLambda(lambda value: leaves.wait(PATIENCE) is not None)
+        return RunnableParallel({f"{number}": tree(depth - 1) for number in range(3)})
+
+    tree(3).invoke(1, {"max_concurrency": 3})
+
+
+def test_tasks_per_branch():
+    async def count(value):
+        return len(asyncio.all_tasks())
+
+    async def main():
+        before = len(asyncio.all_tasks())
+        return (await RunnableParallel(a=count).ainvoke(1))["a"] - before
+
+    assert run(main()) == 2  # ainvoke itself, and the branch
+
+
+CHAINS = {
+    "success": RunnableParallel(a=give, b={"c": lambda value: value}),
+    "failure": RunnableParallel(a=for_ever, b={"c": fail, "d": for_ever}, e=lambda value: value),
+    "sync failure": RunnableParallel(a=for_ever, b={"c": lambda value: 1 // 0, "d": for_ever}),
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+@pytest.mark.parametrize("limit", [None, 2, 3])
+def test_nothing_is_left_after_it(chain, limit):
+    with suppress(LookupError, ZeroDivisionError):
+        run(chain.ainvoke(1, {"max_concurrency": limit}))
+    with suppress(LookupError, ZeroDivisionError):
+        run(chain.abatch([1, 2, 3], {"max_concurrency": limit}))
+
+
+INTERRUPTED = """
+import asyncio, os, signal, threading
+from lessons import RunnableParallel
+
+seen = []
+
+async def cleans_up(value):
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        seen.append("clean")
+
+async def presses(value):
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.get_running_loop().create_future()
+
+try:
+    asyncio.run(RunnableParallel(a=cleans_up, b={"c": cleans_up, "d": presses}).ainvoke(1))
+except KeyboardInterrupt:
+    print("interrupted", seen, threading.active_count())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs os.kill with SIGINT")
+def test_a_real_ctrl_c_under_ainvoke():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "interrupted ['clean', 'clean'] 1\n", done.stderr
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- the exercises
+
+
+async def ask(connection):
+    try:
+        return await connection.answer()
+    finally:
+        connection.close()
+
+
+async def ask_and_swallow(connection):
+    try:
+        return await connection.answer()
+    except asyncio.CancelledError:
+        return None
+    finally:
+        connection.close()
+
+
+async def ask_and_forget(connection):
+    answer = await connection.answer()
+    connection.close()
+    return answer
+
+
+async def collect(calls):
+    tasks = {name: asyncio.create_task(call()) for name, call in calls.items()}
+    results, errors = {}, {}
+    for name, task in tasks.items():
+        try:
+            results[name] = await task
+        except Exception as error:
+            errors[name] = error
+    return results, errors
+
+
+async def collect_in_turn(calls):
+    return {name: await call() for name, call in calls.items()}, {}
+
+
+async def collect_everything(calls):
+    tasks = {name: asyncio.create_task(call()) for name, call in calls.items()}
+    results, errors = {}, {}
+    for name, task in tasks.items():
+        try:
+            results[name] = await task
+        except BaseException as error:
+            errors[name] = error
+    return results, errors
+
+
+def outcomes(exercise, answer):
+    return [case.get("run", lambda value: value)(answer) == case["expect"] for case in exercise["cases"]]
+
+
+def test_the_right_answers_pass_every_case():
+    assert all(outcomes(exercises.LET_IT_THROUGH, ask))
+    assert all(outcomes(exercises.COLLECT, collect))
+
+
+def test_typical_mistakes_fail_the_case_that_is_about_them(monkeypatch):
+    monkeypatch.setattr(exercises, "PATIENCE", 0.05)
+    assert outcomes(exercises.LET_IT_THROUGH, ask_and_swallow) == [True, True, False]
+    assert outcomes(exercises.LET_IT_THROUGH, ask_and_forget) == [True, False, False]
+    assert outcomes(exercises.COLLECT, collect_in_turn)[0] is False
+    assert outcomes(exercises.COLLECT, collect_everything) == [True, True, True, False]
+
+
+def test_work_and_span_are_what_the_tree_gives():
+    tree = {"a": 3, "b": {"c": 2, "d": 4}, "e": 1}
+
+    def measure(node):
+        if not isinstance(node, dict):
+            return node, node
+        spans, works = zip(*map(measure, node.values()))
+        return max(spans), sum(works)
+
+    span, work = measure(tree)
+    assert exercises.WORK_AND_SPAN["cases"][0]["expect"] == (span, work, max(span, work / 2))
+
+
+def test_the_error_that_arrives():
+    """As in the exercise: c fails at once, b while it is cancelled, a later."""
+    c_failed = threading.Event()
+
+    def slow(value):
+        c_failed.wait(PATIENCE)
+        raise ValueError("a")
+
+    def quick(value):
+        c_failed.set()
+        raise ValueError("c")
+
+    async def slow_async(value):
+        await for_ever()
+        raise ValueError("a")
+
+    async def when_cancelled(value):
+        try:
+            await for_ever()
+        except asyncio.CancelledError:
+            raise ValueError("b") from None
+
+    async def quick_async(value):
+        raise ValueError("c")
+
+    with pytest.raises(ValueError) as on_threads:
+        RunnableParallel(a=slow, b=len, c=quick).invoke("x")
+    with pytest.raises(ValueError) as as_tasks:
+        run(RunnableParallel(a=slow_async, b=when_cancelled, c=quick_async).ainvoke("x"))
+    answer = f"{on_threads.value}{as_tasks.value}"
+    assert answer == exercises.WHICH_ERROR["cases"][0]["expect"]
+
+
+def test_every_function_of_the_library_says_what_it_does():
+    for name in ("Runnable", "RunnableLambda", "RunnableParallel"):
+        assert inspect.getdoc(globals()[name])
