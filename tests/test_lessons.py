@@ -20,7 +20,18 @@ CHECKPOINTS = {
     "lesson1_async_execution": ["event_loop", "tasks", "runnable_parallel"],
     "lesson2_thread_pools": ["thread_pool", "threads", "runnable_parallel"],
     "lesson3_concurrency_limits": ["semaphore", "limits", "rates", "runnable_parallel"],
+    "lesson4_execution_model": ["tasks", "runnable_parallel"],
+    "lesson5_synchronization": [
+        "barrier",
+        "streaming",
+        "sequence",
+        "racing",
+        "stragglers",
+        "runnable_parallel",
+    ],
 }
+# Modules of which the notebook shows a part, and imports the rest.
+PARTLY = {"lesson4_execution_model": ["config", "critical_path"]}
 
 
 def without_docstrings(tree):
@@ -50,6 +61,18 @@ def test_the_notebook_ends_at_its_checkpoint(folder, module):
     in_notebook = definitions(notebook_source(path.parent))
     for name, code in definitions(path.read_text("utf-8")).items():
         assert in_notebook.get(name) == code, f"{name} differs between the notebook and {path.name}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "module"), [(folder, module) for folder, modules in PARTLY.items() for module in modules]
+)
+def test_what_the_notebook_shows_of_a_module_is_what_stands_there(folder, module):
+    path = ROOT / "lessons" / folder / f"{module}.py"
+    in_notebook, in_module = definitions(notebook_source(path.parent)), definitions(path.read_text("utf-8"))
+    shared = in_notebook.keys() & in_module.keys()
+    assert shared, f"the notebook shows nothing of {path.name}"
+    for name in shared:
+        assert in_notebook[name] == in_module[name], f"{name} differs between the notebook and {path.name}"
 
 
 def test_every_lesson_with_a_checkpoint_is_compared():
@@ -92,5 +115,5 @@ def test_lazy_exports_exist_and_unknown_names_are_told(package):
 
 
 def test_lessons_give_the_newest_checkpoint():
-    newest = sorted(CHECKPOINTS)[-1]
+    newest = max(CHECKPOINTS)
     assert lessons.RunnableParallel.__module__ == f"lessons.{newest}.runnable_parallel"

@@ -37,7 +37,7 @@ def run_on(executor, calls):
         wait(futures, return_when=FIRST_EXCEPTION)
     finally:
         executor.shutdown(cancel_futures=True)  # waits for the calls that run
-    return [future.result() for future in futures]
+    return [future.result() for future in futures if not future.cancelled()]  # if one is, another raises
 
 
 def run_on_threads(calls, max_workers=None):

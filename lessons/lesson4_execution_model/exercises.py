@@ -79,6 +79,8 @@ def ask_once(ask, reply):
         if task.cancelled():
             outcome = "cancelled"
         else:
+            if isinstance(task.exception(), NotImplementedError):
+                raise task.exception()
             outcome = repr(task.exception()) if task.exception() else task.result()
         return outcome, f"closed {connection.closed} times"
 
@@ -144,26 +146,30 @@ def readable(pair):
 
 
 def cancel_collect(collect):
-    """Cancel a `collect` under way; return what became of it and of its call."""
+    """Cancel a `collect` under way; return what became of its two calls and of itself."""
 
     async def main():
-        started, seen = asyncio.Event(), []
+        started, seen = {"a": asyncio.Event(), "b": asyncio.Event()}, []
 
-        async def call():
-            started.set()
+        async def call(name):
+            started[name].set()
             try:
                 await asyncio.sleep(PATIENCE)
             except asyncio.CancelledError:
-                seen.append("the call was cancelled")
+                seen.append(f"{name} was cancelled")
                 raise
 
-        task = asyncio.create_task(collect({"a": call}))
-        await started.wait()
+        task = asyncio.create_task(collect({name: lambda name=name: call(name) for name in started}))
+        for event in started.values():
+            await asyncio.wait_for(event.wait(), PATIENCE)
         task.cancel()
         await asyncio.wait([task], timeout=PATIENCE)
-        return [*seen, "collect was cancelled" if task.cancelled() else "collect went on"]
+        return [*sorted(seen), "collect was cancelled" if task.cancelled() else "collect went on"]
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except TimeoutError:
+        return "the calls did not run at the same time"
 
 
 COLLECT = {
@@ -190,8 +196,9 @@ COLLECT = {
         {
             "case": "a cancellation meanwhile",
             "run": cancel_collect,
-            "expect": ["the call was cancelled", "collect was cancelled"],
-            "hint": "Catch Exception, not BaseException: a cancellation is no result.",
+            "expect": ["a was cancelled", "b was cancelled", "collect was cancelled"],
+            "hint": "A cancellation is no result. Hand it on to every task, and do not catch it: "
+            "`asyncio.gather` does both.",
         },
     ],
 }

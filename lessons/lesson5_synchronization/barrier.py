@@ -47,5 +47,6 @@ class Barrier:
 
     def let_go(self):
         for turn in self.queue:
-            turn.set_result(None)
+            if not turn.cancelled():  # its task was cancelled in this very step: it counts, and goes no further
+                turn.set_result(None)
         self.queue = []

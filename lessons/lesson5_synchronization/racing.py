@@ -9,25 +9,26 @@ async def first_of(calls, count=1):
     """Run every call as a task; return a dict of the first `count` that succeed, name to result.
 
     calls: dict of name to async function without arguments.
-    The others are cancelled and waited for. Raises ValueError if `count` is not from 1 to the number
+    The others are cancelled and waited for. Raises ValueError if `count` is no int from 1 to the number
     of calls, and an ExceptionGroup with every failure when too many have failed.
     """
-    if not 1 <= count <= len(calls):
-        raise ValueError(f"count is {count!r}; it must be from 1 to {len(calls)}, the number of calls")
-    tasks = [asyncio.create_task(call(), name=name) for name, call in calls.items()]
-    results, errors, running = {}, [], set(tasks)
+    if type(count) is not int or not 1 <= count <= len(calls):
+        raise ValueError(f"count is {count!r}; it must be an int from 1 to {len(calls)}, the number of calls")
+    tasks = {name: asyncio.create_task(call(), name=name) for name, call in calls.items()}
+    results, errors, running = {}, [], set(tasks.values())
     try:
         while len(results) < count:
             if len(calls) - len(errors) < count:
                 raise ExceptionGroup(f"{len(errors)} of {len(calls)} calls failed", errors)
             ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in sorted(ended, key=tasks.index):
-                if task.exception() is not None:
-                    errors.append(task.exception())
-                elif len(results) < count:
-                    results[task.get_name()] = task.result()
+            for name, task in tasks.items():
+                if task in ended and len(results) < count:
+                    try:
+                        results[name] = task.result()
+                    except Exception as error:
+                        errors.append(error)
     finally:
-        await cancel_and_wait(tasks)
+        await cancel_and_wait(list(tasks.values()))
     return results
 
 

@@ -41,18 +41,18 @@ def stream_on_threads(streams, max_workers=None):
     Raises what `run_on_threads` raises, after the last part. Whoever closes the iterator early waits
     for the parts under way; no queued stream starts any more.
     """
-    parts, room, stopped = SimpleQueue(), Semaphore(1), Event()
+    parts, room, stopped = SimpleQueue(), Semaphore(0), Event()
 
     def pump(name, stream):
         if stopped.is_set():
             return
         with closing(stream()) as own_parts:
             for part in own_parts:
+                parts.put((name, part))
                 room.acquire()
                 if stopped.is_set():
                     room.release()  # for the next who waits for room
                     return
-                parts.put((name, part))
 
     calls = {name: partial(pump, name, stream) for name, stream in streams.items()}
     with ThreadPoolExecutor(1) as executor:
@@ -77,13 +77,13 @@ async def stream_as_tasks(streams, limit=None):
     Raises what `run_as_tasks_with_limit` raises, after the parts that were there before. When the
     iterator is closed early, or its task is cancelled, the streams are cancelled and waited for.
     """
-    parts, room = asyncio.Queue(), asyncio.Semaphore(1)
+    parts, room = asyncio.Queue(), asyncio.Semaphore(0)
 
     async def pump(name, stream):
         async with aclosing(stream()) as own_parts:
             async for part in own_parts:
-                await room.acquire()
                 parts.put_nowait((name, part))
+                await room.acquire()
 
     calls = {name: partial(pump, name, stream) for name, stream in streams.items()}
     run = asyncio.create_task(run_as_tasks_with_limit(calls, limit), name="streams")
