@@ -47,6 +47,6 @@ class Barrier:
 
     def let_go(self):
         for turn in self.queue:
-            if not turn.cancelled():  # its task was cancelled in this very step: it counts, and goes no further
+            if not turn.cancelled():  # the task was cancelled just now, and is counted all the same
                 turn.set_result(None)
         self.queue = []

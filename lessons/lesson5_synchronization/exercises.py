@@ -21,6 +21,7 @@ SLACK = {
         {"answer": [4, 7, 2, 6], "hint": "Those are their times. Slack is what is left until the join."},
         {"answer": [-3, 0, -5, -1], "hint": "Slack is the time of the join less the branch's own."},
         {"answer": [0, 3, 0, 4], "hint": "They all start at the same time, and all meet in one join."},
+        {"answer": [0, 4, 2, 6], "hint": "Slack is what is left until the join, not a time to start."},
         {"answer": [2, -1, 4, 0], "hint": "The join is where the very last one ends. Who is that?"},
     ],
 }
@@ -45,6 +46,10 @@ WHICH_ONE = {
             "hint": "2: a loader that has loaded its cache goes on. Does it wait?",
         },
         {
+            "answer": ["semaphore", "event", "event", "barrier"],
+            "hint": "2: an event needs one who sets it. Here four have to come first: who counts them?",
+        },
+        {
             "answer": ["semaphore", "latch", "latch", "barrier"],
             "hint": "3: with a count of 1 that would do. There is something simpler.",
         },
@@ -52,46 +57,55 @@ WHICH_ONE = {
 }
 
 
-def run_chain(build):
-    """Run the chain with a `load` that waits until `check` has begun; return its answer."""
+def run_chain(build, first_to_wait):
+    """Run the chain; the first step of one branch waits until the second step of the other has begun.
+
+    first_to_wait: "load" or "ask", which of the two first steps waits. Returns the chain's answer.
+    """
 
     async def main():
-        check_begun = asyncio.Event()
+        begun = {"load": asyncio.Event(), "ask": asyncio.Event()}  # the second step of the other branch
+
+        async def begin(name, value):
+            if name == first_to_wait:
+                await asyncio.wait_for(begun[name].wait(), PATIENCE)
+            return f"{value} {name}ed"
 
         async def load(value):
-            await asyncio.wait_for(check_begun.wait(), PATIENCE)
-            return value + " loaded"
+            return await begin("load", value)
 
         async def parse(value):
+            begun["ask"].set()
             return value + " parsed"
 
         async def ask(value):
-            return value + " asked"
+            return await begin("ask", value)
 
         async def check(value):
-            check_begun.set()
+            begun["load"].set()
             return value + " checked"
 
         chain = build(load, parse, ask, check)
         if not isinstance(chain, Runnable):
-            return f"build returned a {type(chain).__name__}, not a runnable"
+            return f"build returned a {type(chain).__name__}, which is no runnable of your library"
         return await chain.ainvoke("page")
 
     try:
         return asyncio.run(main())
     except TimeoutError:
-        return "load waited in vain: check may not begin before load has ended"
+        return f"{first_to_wait} waited in vain: a second step waits for a first step that it does not need"
 
 
 TAKE_OUT_THE_JOIN = {
     "title": "Take out the join",
     "cases": [
         {
-            "case": "the answer, while load goes on until check has begun",
-            "run": run_chain,
+            "case": f"the answer, while {name} goes on until {other} has begun",
+            "run": lambda build, name=name: run_chain(build, name),
             "expect": {"page": "page loaded parsed", "model": "page asked checked"},
             "hint": "A branch may be a sequence: a runnable `|` what comes after it. Then one join is left.",
         }
+        for name, other in (("load", "check"), ("ask", "parse"))
     ],
 }
 
@@ -131,7 +145,7 @@ def stream_until(until, keys):
     async def main():
         parts = Parts()
         total = await asyncio.wait_for(until(parts.chain, "review", parts.enough(keys)), PATIENCE)
-        return total, parts.closed
+        return total, list(parts.closed)  # as it is now: asyncio.run closes what is still open
 
     try:
         return asyncio.run(main())
@@ -139,11 +153,16 @@ def stream_until(until, keys):
         return "waited for more than was asked for"
 
 
+async def words(value):
+    for word in value.split():
+        yield word + " "
+
+
 def stream_to_the_end(until):
-    """Return what `until` gives when it is never enough."""
+    """Return what `until` gives when it is never enough; one branch comes in several parts."""
 
     async def main():
-        return await until(RunnableParallel(a=str.lower, b=len), "OK", lambda total: False)
+        return await until(RunnableParallel(a=words, b=len), "so it is", lambda total: False)
 
     return asyncio.run(main())
 
@@ -155,7 +174,8 @@ STOP_WHEN_ENOUGH = {
             "case": "one key is enough",
             "run": lambda until: stream_until(until, 1),
             "expect": ({"first": 1}, ["third"]),
-            "hint": "Ask `enough` after each part. Close the stream before you return: then third is closed.",
+            "hint": "Start with the first part (`{}` has no `+`), and ask `enough` after each. "
+            "Close the stream before you return: then third is closed.",
         },
         {
             "case": "two keys are enough",
@@ -166,8 +186,8 @@ STOP_WHEN_ENOUGH = {
         {
             "case": "never enough",
             "run": stream_to_the_end,
-            "expect": {"a": "ok", "b": 2},
-            "hint": "At the end of the stream, return the sum of all parts.",
+            "expect": {"a": "so it is ", "b": 8},
+            "hint": "At the end, return the sum of all parts. What has the same key adds up, with `+`.",
         },
     ],
 }
@@ -194,6 +214,16 @@ QUIZ = [
         ],
     },
     {
+        "question": "What is `{'a': f} | {'b': g}`, for two functions f and g?",
+        "options": ["a chain of two dicts", "one dict with two keys", "an error"],
+        "answer": 1,
+        "why": [
+            "It would be, if the first were a RunnableParallel.",
+            "Python merges two dicts. No error, and no chain.",
+            "Two functions would give one. Two dicts merge.",
+        ],
+    },
+    {
         "question": "Three tasks wait at a barrier of three. Which of them is not suspended there?",
         "options": ["the first to come", "the last to come", "all of them are"],
         "answer": 1,
@@ -214,7 +244,7 @@ QUIZ = [
         ],
     },
     {
-        "question": "Each of 100 branches is slow in 1 % of the calls. How often does the join wait?",
+        "question": "Each of 100 branches is slow in 1 % of the calls. How often is one of them slow?",
         "options": ["in 1 % of the calls", "in about 63 %", "always"],
         "answer": 1,
         "why": [
