@@ -10,12 +10,15 @@ from random import Random
 import pytest
 
 import lessons
+from helpers.checks import run_cases
 from lessons.lesson3_concurrency_limits import exercises, rates
 from lessons.lesson3_concurrency_limits.crowd import Crowd
 from lessons.lesson3_concurrency_limits.limits import check_limit, run_as_tasks_with_limit
 from lessons.lesson3_concurrency_limits.rates import TokenBucket, backoff, retry
 from lessons.lesson3_concurrency_limits.runnable_parallel import RunnableParallel, check_config
 from lessons.lesson3_concurrency_limits.semaphore import Semaphore
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 PATIENCE = 10  # seconds before a test fails that waits for something
 BAD_LIMITS = [0, -1, 2.5, True, "5", float("nan"), [5]]
@@ -24,13 +27,6 @@ FIVE = {"max_concurrency": 5}
 
 def run(coroutine):
     return asyncio.run(asyncio.wait_for(coroutine, PATIENCE))
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
 
 
 # --- the semaphore, and asyncio's beside it
@@ -582,6 +578,16 @@ async def read_all_in_turn(books, ask, semaphore):
     return ["".join([await ask(page) for page in book]) for book in books]
 
 
+async def read_all_book_by_book(books, ask, semaphore):
+    """No deadlock, and never too many calls; but the pages of a book wait for each other."""
+
+    async def read(book):
+        async with semaphore:
+            return "".join([await ask(page) for page in book])
+
+    return await asyncio.gather(*map(read, books))
+
+
 async def each_as_it_ends(calls, limit):
     calls, running = iter(calls), {}
     while True:
@@ -616,6 +622,17 @@ async def each_behind_a_semaphore(calls, limit):
             yield running.pop(task), task.result()
 
 
+async def each_with_next(calls, limit):
+    running = {}
+    while True:
+        while len(running) < limit:
+            name, call = next(calls)
+            running[asyncio.create_task(call())] = name
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            yield running.pop(task), task.result()
+
+
 async def each_in_turn(calls, limit):
     for name, call in calls:
         yield name, await call()
@@ -633,7 +650,8 @@ def test_the_right_answers_pass_every_case():
 def test_the_typical_mistake_fails_the_case_that_is_about_it(monkeypatch):
     monkeypatch.setattr(exercises, "PATIENCE", 0.1)
     assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_holding)[:2] == [False, False]
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_in_turn) == [True, True, False, True]
+    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_in_turn) == [True, True, False, False, True]
+    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_book_by_book) == [True, True, True, False, True]
     assert outcomes(exercises.EACH_AS_IT_ENDS, each_all_at_once) == [True, True, False, False, True]
     assert outcomes(exercises.EACH_AS_IT_ENDS, each_behind_a_semaphore) == [True, True, True, False, True]
     assert outcomes(exercises.EACH_AS_IT_ENDS, each_in_turn) == [True, False, False, True, True]
@@ -646,7 +664,14 @@ def test_a_repair_that_asks_without_permits_is_found():
 
         return await asyncio.gather(*map(read, books))
 
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, all_pages_at_once) == [True, True, False, True]
+    assert outcomes(exercises.REPAIR_THE_DEADLOCK, all_pages_at_once) == [True, True, False, False, True]
+
+
+def test_a_stop_iteration_that_leaves_the_generator_is_explained():
+    report = run_cases(exercises.EACH_AS_IT_ENDS, each_with_next)
+    assert report.facts["raised"] == "RuntimeError: async generator raised StopIteration"
+    assert report.failed == exercises.EACH_AS_IT_ENDS["cases"][0]["case"]
+    assert "use a for loop, or `next(calls, None)`" in report.hint
 
 
 @pytest.mark.parametrize("answer", ["bcade", "B C A D E", list("bcade")])

@@ -59,12 +59,14 @@ class Service:
         return page.upper()
 
 
-def read_library(read_all, permits):
-    """Read three books of two pages under a semaphore; return the texts and the service."""
+THREE_BOOKS = [["a", "b"], ["c", "d"], ["e", "f"]]
+
+
+def read_library(read_all, permits, books=THREE_BOOKS):
+    """Read `books`, lists of pages, under a semaphore; return the texts and the service."""
 
     async def main():
         service = Service()
-        books = [["a", "b"], ["c", "d"], ["e", "f"]]
         try:
             texts = await asyncio.wait_for(read_all(books, service.ask, asyncio.Semaphore(permits)), PATIENCE)
         except TimeoutError:
@@ -94,6 +96,12 @@ REPAIR_THE_DEADLOCK = {
             "run": lambda read_all: read_library(read_all, 2)[1].peak,
             "expect": 2,
             "hint": "More than two: a call goes without a permit. One: you await one after another.",
+        },
+        {
+            "case": "one book of four pages: the most calls under way, with two permits",
+            "run": lambda read_all: read_library(read_all, 2, [["a", "b", "c", "d"]])[1].peak,
+            "expect": 2,
+            "hint": "One: its pages wait for each other while a permit is free. Take a permit for each page.",
         },
         {
             "case": "the number of calls",
@@ -149,7 +157,8 @@ EACH_AS_IT_ENDS = {
             "case": "the results of four calls, whatever their order",
             "run": lambda generator: sorted(collect(generator, 4, 2)[0]),
             "expect": [("call 0", 0), ("call 1", 10), ("call 2", 20), ("call 3", 30)],
-            "hint": "Yield a pair of the name and what the call returned.",
+            "hint": "Yield a pair of the name and what the call returned. StopIteration comes from `next` "
+            "when no call is left, and must not leave a generator: use a for loop, or `next(calls, None)`.",
         },
         {
             "case": "three calls that end in the order 2, 0, 1",
@@ -214,7 +223,8 @@ QUIZ = [
         ],
     },
     {
-        "question": "A limit of 3 at each of three nested levels, on threads. How many calls run at once?",
+        "question": "On threads, three nested levels of six branches each, with a limit of 3 at each level. "
+        "How many of the innermost calls run at once?",
         "options": ["3", "9", "27"],
         "answer": 2,
         "why": [
