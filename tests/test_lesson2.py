@@ -22,15 +22,10 @@ from lessons.lesson2_thread_pools.runnable_parallel import RunnableParallel
 from lessons.lesson2_thread_pools.thread_pool import Future, ThreadPool
 from lessons.lesson2_thread_pools.threads import run_on, run_on_threads
 
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
+
 PATIENCE = 10  # seconds that threads wait for each other before a test fails
 USER = ContextVar("user", default="nobody")
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
 
 
 def meeting(parties):

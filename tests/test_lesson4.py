@@ -1,7 +1,6 @@
 """Lesson 4: tasks that leave nothing behind, the config, the runnables, and the exercises' solutions."""
 
 import asyncio
-import gc
 import inspect
 import signal
 import subprocess
@@ -13,52 +12,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from leftovers import PATIENCE, cancelled_while, fail, for_ever, give, run
 
 from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnable
 from lessons.lesson4_execution_model import exercises
 from lessons.lesson4_execution_model.config import check_config, config_for_call, merge, smallest
 from lessons.lesson4_execution_model.tasks import run_as_tasks, run_as_tasks_with_limit, run_in_thread
 
-PATIENCE = 10  # seconds that branches wait for each other before a test fails
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left(recwarn):
-    """No thread and no un-awaited coroutine; `run` looks for tasks."""
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
-    gc.collect()
-    assert not [warning for warning in recwarn if "never awaited" in str(warning.message)]
-
-
-def run(coroutine):
-    """Run a coroutine; no task may be left at its end, and no error may be reported to the loop."""
-
-    async def main():
-        reports = []
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reports.append(context))
-        try:
-            return await coroutine
-        finally:
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-            gc.collect()
-            assert not reports
-
-    return asyncio.run(main())
-
-
-async def for_ever(value=None):
-    await asyncio.get_running_loop().create_future()
-
-
-async def fail(value=None):
-    raise LookupError("no such review")
-
-
-async def give(value=None):
-    return value
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 def both_forms(calls):
@@ -175,18 +139,6 @@ def test_a_branch_that_is_cancelled_from_elsewhere_cancels_the_caller():
 
     with pytest.raises(asyncio.CancelledError):
         run(run_as_tasks({"a": give, "b": cancels_itself}))
-
-
-async def cancelled_while(coroutine_function, times=1):
-    """Cancel `coroutine_function(started)` once it has set the event; return its task."""
-    started = asyncio.Event()
-    task = asyncio.create_task(coroutine_function(started))
-    await started.wait()
-    for _ in range(times):
-        task.cancel()
-        await asyncio.sleep(0)
-    await asyncio.wait([task], timeout=PATIENCE)
-    return task
 
 
 @pytest.mark.parametrize("limit", [None, 1, 2])
@@ -330,61 +282,6 @@ def test_a_queued_function_never_starts_after_a_cancellation():
 
 # --- the config
 
-BAD_CONFIGS = [
-    (5, TypeError, "config is a int; it must be a dict"),
-    (
-        {"max_concurency": 5},
-        ValueError,
-        "config has the key 'max_concurency'; the keys are max_concurrency, tags",
-    ),
-    ({"tags": "a"}, TypeError, "tags is 'a'; it must be a list of str"),
-    ({"tags": [1]}, TypeError, r"tags is \[1\]; it must be a list of str"),
-    ({"metadata": ["a"]}, TypeError, r"metadata is \['a'\]; it must be a dict"),
-    *[
-        (
-            {"max_concurrency": limit},
-            ValueError,
-            f"max_concurrency is {limit!r}; it must be an int of 1 or more",
-        )
-        for limit in (0, -1, 2.5, True, "5")
-    ],
-    *[
-        (
-            {"recursion_limit": depth},
-            ValueError,
-            f"recursion_limit is {depth!r}; it must be an int of 0 or more",
-        )
-        for depth in (-1, 2.5, True, "5", None)
-    ],
-]
-ENTRIES = {
-    "with_config": lambda chain, config: chain.with_config(config),
-    "invoke": lambda chain, config: chain.invoke(1, config),
-    "ainvoke": lambda chain, config: run(chain.ainvoke(1, config)),
-    "batch": lambda chain, config: chain.batch([1, 2], config),
-    "batch of none": lambda chain, config: chain.batch([], config),
-    "batch with a list": lambda chain, config: chain.batch([1, 2], [None, config]),
-    "abatch": lambda chain, config: run(chain.abatch([1, 2], config)),
-    "abatch of none": lambda chain, config: run(chain.abatch([], config)),
-}
-
-
-@pytest.mark.parametrize(("config", "error", "message"), BAD_CONFIGS, ids=lambda value: str(value)[:40])
-@pytest.mark.parametrize("entry", ENTRIES)
-def test_a_bad_config_is_told_at_every_entry(entry, config, error, message):
-    made = []
-    with pytest.raises(error, match=message):
-        ENTRIES[entry](RunnableParallel(a=made.append), config)
-    assert made == []
-
-
-@pytest.mark.parametrize("inputs", ["text", (1, 2), {"a": 1}, None, iter([1])])
-def test_inputs_that_are_no_list(inputs):
-    chain = RunnableParallel(a=give)
-    for call in (lambda: chain.batch(inputs), lambda: run(chain.abatch(inputs))):
-        with pytest.raises(TypeError, match=f"inputs is a {type(inputs).__name__}; it must be a list"):
-            call()
-
 
 def test_merge_changes_none_of_its_configs():
     first, second = {"tags": ["b"], "metadata": {"x": 1}}, {"tags": ["a", "b"], "metadata": {"y": 2}}
@@ -477,6 +374,13 @@ def test_bad_functions(func, afunc):
 def test_invoke_names_the_async_function():
     with pytest.raises(TypeError, match=r"RunnableLambda\(give\) has an async function only: .* use ainvoke"):
         RunnableParallel(a=give).invoke(1)
+
+
+def test_a_function_that_returns_a_coroutine():
+    chain = RunnableLambda(lambda value: give(value))
+    assert run(chain.ainvoke(3)) == 3
+    with pytest.raises(TypeError, match="returned a coroutine: invoke cannot await it, use ainvoke"):
+        chain.invoke(3)
 
 
 def test_an_object_with_an_async_call():
@@ -624,6 +528,14 @@ async def ask_and_forget(connection):
 
 
 async def collect(calls):
+    outcomes = await asyncio.gather(*(call() for call in calls.values()), return_exceptions=True)
+    results, errors = {}, {}
+    for name, outcome in zip(calls, outcomes):
+        (errors if isinstance(outcome, Exception) else results)[name] = outcome
+    return results, errors
+
+
+async def collect_and_forget(calls):
     tasks = {name: asyncio.create_task(call()) for name, call in calls.items()}
     results, errors = {}, {}
     for name, task in tasks.items():
@@ -664,6 +576,7 @@ def test_typical_mistakes_fail_the_case_that_is_about_them(monkeypatch):
     assert outcomes(exercises.LET_IT_THROUGH, ask_and_forget) == [True, False, False]
     assert outcomes(exercises.COLLECT, collect_in_turn)[0] is False
     assert outcomes(exercises.COLLECT, collect_everything) == [True, True, True, False]
+    assert outcomes(exercises.COLLECT, collect_and_forget) == [True, True, True, False]
 
 
 def test_work_and_span_are_what_the_tree_gives():

@@ -1,0 +1,1 @@
+"""Lesson 6: at scale, and what to use when."""

@@ -1,0 +1,64 @@
+"""Run something, and see that it leaves nothing behind: no thread, no task, no coroutine, no silent error."""
+
+import asyncio
+import gc
+import threading
+import warnings
+from contextlib import contextmanager
+
+PATIENCE = 10  # seconds that branches wait for each other before a test fails
+
+
+@contextmanager
+def nothing_left():
+    """Inside the block, every thread that is started ends, and every coroutine is awaited."""
+    before = set(threading.enumerate())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+        assert set(threading.enumerate()) == before
+        gc.collect()
+    assert not [warning.message for warning in caught if "never awaited" in str(warning.message)]
+
+
+def run(coroutine):
+    """Run a coroutine; no task may be left at its end, and no error may be reported to the loop."""
+    left, reports = [], []
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reports.append(context))
+        try:
+            async with asyncio.timeout(3 * PATIENCE):
+                return await coroutine
+        finally:
+            left.extend(asyncio.all_tasks() - {asyncio.current_task()})
+
+    try:
+        return asyncio.run(main())
+    finally:
+        gc.collect()
+        assert (left, reports) == ([], [])
+
+
+async def for_ever(value=None):
+    await asyncio.get_running_loop().create_future()
+
+
+async def fail(value=None):
+    raise LookupError("no such review")
+
+
+async def give(value=None):
+    return value
+
+
+async def cancelled_while(work, times=1):
+    """Cancel `work(started)`, a coroutine, once it has set the event `started`; return its task."""
+    started = asyncio.Event()
+    task = asyncio.create_task(work(started))
+    await started.wait()
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait([task], timeout=PATIENCE)
+    return task
