@@ -7,6 +7,7 @@ import threading
 from contextlib import aclosing, closing, suppress
 from contextvars import ContextVar
 from functools import partial
+from operator import itemgetter
 from random import Random
 
 import pytest
@@ -23,6 +24,7 @@ from lessons import (
     RunnableSequence,
 )
 from lessons.lesson3_concurrency_limits.crowd import Crowd
+from lessons.lesson5_synchronization import exercises
 from lessons.lesson5_synchronization.barrier import Barrier, Latch
 from lessons.lesson5_synchronization.racing import first_of, hedged, within
 from lessons.lesson5_synchronization.stragglers import chance_of_a_straggler, simulate
@@ -759,6 +761,11 @@ def test_what_is_no_dict(chain, message):
             call("text")
 
 
+def test_assign_takes_a_parallel_with_its_own_config():
+    seen = RunnableParallel(seen=lambda value, config: config["tags"]).with_config(tags=["own"])
+    assert RunnableAssign(seen).invoke({"a": 1}) == {"a": 1, "seen": ["own"]}
+
+
 def test_branches_of_assign_that_cannot_run():
     with pytest.raises(TypeError, match="branches is a list; it must be a dict"):
         RunnableAssign([len])
@@ -1173,3 +1180,83 @@ def test_the_same_seed_gives_the_same_share():
 def test_a_branch_that_is_always_or_never_slow():
     assert simulate(3, 1, 10, Random(1)) == 1
     assert simulate(3, 0, 10, Random(1)) == simulate(0, 1, 10, Random(1)) == 0
+
+
+# --- the exercises
+
+
+def build(load, parse, ask, check):
+    return RunnableParallel(page=RunnableLambda(load) | parse, model=RunnableLambda(ask) | check)
+
+
+def build_with_a_join(load, parse, ask, check):
+    first = RunnableParallel(page=load, model=ask)
+    second = {
+        "page": itemgetter("page") | RunnableLambda(parse),
+        "model": itemgetter("model") | RunnableLambda(check),
+    }
+    return first | second
+
+
+def build_half_repaired(load, parse, ask, check):
+    first = RunnableParallel(page=load, model=RunnableLambda(ask) | check)
+    return first | RunnableParallel(
+        page=itemgetter("page") | RunnableLambda(parse), model=itemgetter("model")
+    )
+
+
+async def until(chain, value, enough):
+    total = None
+    async with aclosing(chain.astream(value)) as parts:
+        async for part in parts:
+            total = part if total is None else total + part
+            if enough(total):
+                break
+    return total
+
+
+async def until_left_open(chain, value, enough):
+    total = None
+    async for part in chain.astream(value):
+        total = part if total is None else total + part
+        if enough(total):
+            break
+    return total
+
+
+async def until_the_end(chain, value, enough):
+    return await chain.ainvoke(value)
+
+
+async def until_overwriting(chain, value, enough):
+    total = {}
+    async with aclosing(chain.astream(value)) as parts:
+        async for part in parts:
+            total.update(part)
+            if enough(total):
+                break
+    return total
+
+
+def outcomes(exercise, answer):
+    return [case.get("run", lambda value: value)(answer) == case["expect"] for case in exercise["cases"]]
+
+
+def test_the_right_answers_pass_every_case():
+    assert all(outcomes(exercises.SLACK, (3, 0, 5, 1)))
+    assert all(outcomes(exercises.WHICH_ONE, ["Semaphore", "latch ", "event", "barrier"]))
+    assert all(outcomes(exercises.TAKE_OUT_THE_JOIN, build))
+    assert all(outcomes(exercises.STOP_WHEN_ENOUGH, until))
+
+
+def test_typical_mistakes_fail_the_case_that_is_about_them(monkeypatch):
+    monkeypatch.setattr(exercises, "PATIENCE", 0.2)
+    assert outcomes(exercises.TAKE_OUT_THE_JOIN, build_with_a_join) == [False, False]
+    assert outcomes(exercises.TAKE_OUT_THE_JOIN, build_half_repaired) == [True, False]
+    assert outcomes(exercises.TAKE_OUT_THE_JOIN, lambda *steps: {}) == [False, False]
+    assert outcomes(exercises.STOP_WHEN_ENOUGH, until_left_open) == [False, False, True]
+    assert outcomes(exercises.STOP_WHEN_ENOUGH, until_the_end) == [False, False, True]
+    assert outcomes(exercises.STOP_WHEN_ENOUGH, until_overwriting) == [True, True, False]
+    for exercise in (exercises.SLACK, exercises.WHICH_ONE):
+        for wrong in exercise["wrong"]:
+            assert outcomes(exercise, wrong["answer"]) == [False]

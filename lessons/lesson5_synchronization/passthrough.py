@@ -33,7 +33,9 @@ class RunnableAssign(Runnable):
     """Returns the dict that it is given, with a key more for each branch."""
 
     def __init__(self, branches):
-        self.added = RunnableParallel(branches)
+        """branches: a RunnableParallel, or a dict that makes one."""
+        given = isinstance(branches, RunnableParallel)
+        self.added = branches if given else RunnableParallel(branches)
 
     def _invoke(self, value, config):
         return {**require_dict(value, "assign"), **self.added.invoke(value)}
