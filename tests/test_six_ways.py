@@ -1,0 +1,64 @@
+"""The experiments of the quick reference, on libraries whose answers are known."""
+
+import asyncio
+
+import pytest
+from langchain_core.runnables import RunnableLambda as LangChainLambda
+from langchain_core.runnables import RunnableParallel as LangChainParallel
+
+from helpers import six_ways
+from helpers.six_ways import WAYS, call, hands_over_early, sibling_of_an_error, watch
+from lessons import RunnableLambda, RunnableParallel
+
+OURS, LANGCHAIN = (RunnableParallel, RunnableLambda), (LangChainParallel, LangChainLambda)
+EACH_WAY = pytest.mark.parametrize("way", WAYS)
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+@EACH_WAY
+def test_a_call_gives_what_the_way_gives(way):
+    came = run(call(RunnableParallel(length=len), way))
+    assert came == {
+        "invoke": {"length": 5},
+        "batch": [{"length": 5}, {"length": 6}],
+        "stream": [{"length": 5}],
+    }.get(way.removeprefix("a"), came)
+    assert "length" in str(came)
+
+
+def test_another_way_is_told():
+    with pytest.raises(ValueError, match="way must be one of invoke, batch, .*, not 'map'"):
+        run(call(RunnableParallel(length=len), "map"))
+
+
+@EACH_WAY
+def test_what_is_watched_in_ours(way):
+    seen = run(watch(way, OURS, 6, {"max_concurrency": 2}))
+    inputs = 2 if way.endswith("batch") else 1
+    assert seen.peak == 2 * inputs
+    assert seen.mechanism == ("tasks" if way.startswith("a") else "threads")
+    assert (seen.threads > 0) == (seen.mechanism == "threads")
+    assert (seen.tasks > 0) == (seen.mechanism == "tasks")
+
+
+def test_a_limit_that_is_ignored_is_seen():
+    assert run(watch("ainvoke", LANGCHAIN, 6, {"max_concurrency": 2})).peak == 6
+
+
+@EACH_WAY
+@pytest.mark.parametrize("library", [OURS, LANGCHAIN], ids=["ours", "langchain"])
+def test_who_hands_over_early(way, library):
+    assert run(hands_over_early(way, library)) == way.endswith("stream")
+
+
+@EACH_WAY
+def test_the_sibling_of_an_error(way, monkeypatch):
+    monkeypatch.setattr(six_ways, "LINGER", 0.3)
+    ours, theirs = (run(sibling_of_an_error(way, library)) for library in (OURS, LANGCHAIN))
+    if way.startswith("a"):
+        assert (ours, theirs) == ("is cancelled, and waited for", "runs on in the background")
+    else:
+        assert ours == theirs == "runs to its end, and is waited for"
