@@ -12,13 +12,17 @@ def is_async(function):
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-def call_with(function, value, config):
-    """Call `function` with `value`, and with the config if it has a parameter of that name."""
+def takes_config(function):
+    """Whether `function` has a parameter of the name config."""
     try:
-        wants_config = "config" in inspect.signature(function).parameters
-    except ValueError:  # some functions written in C do not tell
-        wants_config = False
-    return function(value, config=config) if wants_config else function(value)
+        return "config" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # None, and some functions written in C, which do not tell
+        return False
+
+
+def call_with(function, value, config):
+    """Call `function` with `value`, and with the config if that is not None."""
+    return function(value) if config is None else function(value, config=config)
 
 
 class RunnableLambda(Runnable):
@@ -37,6 +41,7 @@ class RunnableLambda(Runnable):
         if afunc is not None and (is_async(func) or not is_async(afunc)):
             raise TypeError("with two functions, func must be a plain one and afunc an async one")
         self.func, self.afunc = (None, func) if is_async(func) else (func, afunc)
+        self.func_takes_config, self.afunc_takes_config = takes_config(self.func), takes_config(self.afunc)
 
     def __repr__(self):
         function = self.func or self.afunc
@@ -45,7 +50,7 @@ class RunnableLambda(Runnable):
     def _invoke(self, value, config):
         if self.func is None:
             raise TypeError(f"{self} has an async function only: invoke cannot run it, use ainvoke")
-        result = call_with(self.func, value, config)
+        result = call_with(self.func, value, config if self.func_takes_config else None)
         if inspect.iscoroutine(result):
             result.close()
             raise TypeError(f"{self} returned a coroutine: invoke cannot await it, use ainvoke")
@@ -55,9 +60,9 @@ class RunnableLambda(Runnable):
 
     async def _ainvoke(self, value, config):
         if self.afunc is not None:
-            result = await call_with(self.afunc, value, config)
+            result = await call_with(self.afunc, value, config if self.afunc_takes_config else None)
         else:
-            call = partial(call_with, self.func, value, config)
+            call = partial(call_with, self.func, value, config if self.func_takes_config else None)
             result = await run_in_thread(call, own_thread=config["max_concurrency"] is not None)
             if inspect.iscoroutine(result):
                 result = await result

@@ -97,7 +97,10 @@ class RunnableLambda(Runnable, runnable_lambda.RunnableLambda):
         return add_up(self._stream(value, config))
 
     async def _ainvoke(self, value, config):
-        return add_up([part async for part in self._astream(value, config)])
+        result = await super()._ainvoke(value, config)
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            return add_up([part async for part in self._parts(result, config)])
+        return result
 
     def _stream(self, value, config):
         result = super()._invoke(value, config)
@@ -110,6 +113,12 @@ class RunnableLambda(Runnable, runnable_lambda.RunnableLambda):
 
     async def _astream(self, value, config):
         result = await super()._ainvoke(value, config)
+        async with aclosing(self._parts(result, config)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _parts(self, result, config):
+        """Yield the parts of what the function has returned; a plain generator runs on threads."""
         if inspect.isasyncgen(result):
             async with aclosing(result):
                 async for part in result:
