@@ -60,6 +60,28 @@ async def fan_out_that_leaves(calls, limit, seconds):
     return {name: task.result() for name, task in tasks.items() if task.done() and not task.exception()}
 
 
+async def fan_out_with_a_deadline_each(calls, limit, seconds):
+    permits, results = asyncio.Semaphore(limit), {}
+
+    async def run(name, call):
+        async with permits:
+            try:
+                results[name] = await asyncio.wait_for(call(), seconds)
+            except Exception:
+                pass
+
+    await asyncio.gather(*(run(name, call) for name, call in calls.items()))
+    return results
+
+
+async def fan_out_that_does_not_wait(calls, limit, seconds):
+    tasks = {name: asyncio.create_task(call()) for name, call in calls.items()}
+    done, late = await asyncio.wait(tasks.values(), timeout=seconds)
+    for task in late:
+        task.cancel()
+    return {name: task.result() for name, task in tasks.items() if task in done and not task.exception()}
+
+
 def outcomes(exercise, answer):
     came = []
     for case in exercise["cases"]:
@@ -77,10 +99,12 @@ def test_the_right_answers_pass_every_case():
 
 
 def test_typical_mistakes_fail_the_case_that_is_about_them():
-    assert outcomes(exercises.FAN_OUT, fan_out_without_a_limit) == [False, True, True]
-    assert outcomes(exercises.FAN_OUT, fan_out_that_fails) == [True, False, False]
+    assert outcomes(exercises.FAN_OUT, fan_out_without_a_limit) == [False, True, True, False]
+    assert outcomes(exercises.FAN_OUT, fan_out_that_fails) == [True, False, False, False]
     assert outcomes(exercises.FAN_OUT, fan_out_in_turn)[:2] == [False, False]
     assert outcomes(exercises.FAN_OUT, fan_out_that_leaves)[::2] == [False, False]
+    assert outcomes(exercises.FAN_OUT, fan_out_with_a_deadline_each) == [True, True, True, False]
+    assert outcomes(exercises.FAN_OUT, fan_out_that_does_not_wait)[2] is False
     for exercise in (exercises.IN_FLIGHT, exercises.WHICH_WAY):
         for wrong in exercise["wrong"]:
             assert outcomes(exercise, wrong["answer"]) == [False]
