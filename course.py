@@ -66,6 +66,7 @@ def run(arguments: list[str], root: Path) -> None:
     reset.add_argument("lesson", nargs="?", help="its number or name")
     commands.add_parser("test", help="run every test; what follows goes to pytest", add_help=False)
     commands.add_parser("build", help="build the notebooks of the lessons named, or of all", add_help=False)
+    commands.add_parser("bench", help="measure what is fast; --quick takes a minute or two", add_help=False)
     options, rest = parser.parse_known_args(arguments or ["--help"])
 
     if options.command == "lab":
@@ -82,6 +83,9 @@ def run(arguments: list[str], root: Path) -> None:
     elif options.command == "build":
         set_up(root)
         hand_over(root, "helpers.builder", *rest)
+    elif options.command == "bench":
+        set_up(root)
+        hand_over(root, "benchmarks", *rest)
 
 
 def stop(message: str) -> NoReturn:

@@ -1,0 +1,1 @@
+"""What is fast, as ratios that are measured side by side in one run: `python3 course.py bench`."""
