@@ -274,6 +274,7 @@ ROWS = [
         "gate",
         "calls held until all are in flight: tasks against threads",
         through_a_gate,
-        "what `RunnableParallel` adds to a branch (row `tasks`) is small beside a thread, but not beside a task.",
+        "what `RunnableParallel` adds to a branch (row `tasks`) is small beside a thread, but not beside a "
+        "task.",
     ),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import signal
 import subprocess
 import sys
 import threading
@@ -148,10 +149,11 @@ ROWS = [
         "memory",
         "memory of a call in flight, and of a task against a thread",
         memory,
-        "a task of `RunnableParallel` has a config of its own, a dict with a list and a dict in it, and four "
-        "nested coroutines: 3 KiB beside the 1.3 KiB of the task.",
+        "a task of `RunnableParallel` has a config of its own, a dict with a list and a dict in it, and "
+        "four nested coroutines: 3 KiB beside the 1.3 KiB of the task.",
     )
 ]
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
     print(MEASURES[sys.argv[1]](int(sys.argv[2])))

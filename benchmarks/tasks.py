@@ -230,9 +230,10 @@ ROWS = [
         "tasks",
         "`ainvoke` of N no-op async branches against `asyncio.gather`",
         against_gather,
-        "`run_as_tasks` ends with one `asyncio.wait`, about 4 µs, which shows at N = 2. `RunnableParallel` gives "
-        "each branch a config of its own (1.4 µs), a place to note errors (0.7 µs) and four nested coroutines "
-        "(row `layers`). At 10,000 these objects set off garbage collections that go through the whole heap.",
+        "`run_as_tasks` ends with one `asyncio.wait`, about 4 µs, which shows at N = 2. `RunnableParallel` "
+        "gives each branch a config of its own (1.4 µs), a place to note errors (0.7 µs) and four nested "
+        "coroutines (row `layers`). At 10,000 these objects set off garbage collections that go through the "
+        "whole heap.",
     ),
     Row("layers", "where the time of `ainvoke` goes", layers),
     Row(
@@ -240,7 +241,8 @@ ROWS = [
         "other libraries against `ainvoke`: how many times faster it is",
         against_libraries,
         "what `RunnableParallel` adds to `run_as_tasks` (rows `tasks` and `layers`) is more than what the "
-        "libraries take beyond it. anyio and aiometer have no config and no notes, as `run_as_tasks` has none.",
+        "libraries take beyond it. anyio and aiometer have no config and no notes, as `run_as_tasks` has "
+        "none.",
     ),
     Row(
         "cost",

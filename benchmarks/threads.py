@@ -87,8 +87,8 @@ ROWS = [
         "`invoke` of N no-op branches against a new pool's `map`, and langchain-core",
         against_map,
         "each call has a callback that stops the queue after a failure, and a place in the `wait` that lets "
-        "Ctrl-C through: 3 to 4 µs that `map` does without. `RunnableParallel` adds config and notes. A bare "
-        "Runnable of langchain-core does as little for a branch as one of the course. How the threads take "
-        "turns differs from round to round, so that the spread is wide.",
+        "Ctrl-C through: 3 to 4 µs that `map` does without. `RunnableParallel` adds config and notes. A "
+        "bare Runnable of langchain-core does as little for a branch as one of the course. How the threads "
+        "take turns differs from round to round, so that the spread is wide.",
     )
 ]
