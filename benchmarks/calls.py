@@ -260,8 +260,10 @@ ROWS = [
         "sleep",
         "sleeping threads and tasks against the sleep itself",
         sleeping,
-        "1,000 tasks have to be made and ended one after the other: what `RunnableParallel` takes for that "
-        "(row `tasks`) is a good part of so short a sleep.",
+        "100 threads have to be made and woken, or 1,000 tasks made and ended, beside so short a sleep, so "
+        "that other work on the same cores shows here first: the two lines of threads were 1.13 and 1.15 on "
+        "a quiet machine, 1.21 and 1.25, then 2.00 and 1.75 in runs beside other work. For tasks, what "
+        "`RunnableParallel` adds (row `tasks`) is a good part of it.",
     ),
     Row(
         "calls",

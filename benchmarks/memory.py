@@ -150,7 +150,7 @@ ROWS = [
         "memory of a call in flight, and of a task against a thread",
         memory,
         "a task of `RunnableParallel` has a config of its own, a dict with a list and a dict in it, and "
-        "four nested coroutines: 3 KiB beside the 1.3 KiB of the task.",
+        "four nested coroutines: with them it is 3.5 KiB, without them 1.4 KiB.",
     )
 ]
 
