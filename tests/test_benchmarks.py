@@ -495,11 +495,3 @@ def test_the_packages_of_the_benchmarks_are_pinned():
     for requirement in project["optional-dependencies"]["bench"]:
         name = re.match(r"[\w-]+", requirement)[0]
         assert re.search(rf"^{name}==", pins, re.MULTILINE), name
-
-
-@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["check", "format"])
-def test_ruff_has_nothing_to_say(command):
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, "benchmarks"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
