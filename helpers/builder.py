@@ -29,6 +29,7 @@ FORMAT = 1  # raise it when the builder itself changes what is in a notebook: al
 CELL_TIMEOUT = 60  # seconds
 CELL_OPTIONS = {"tags", "slideshow", "editable", "deletable", "jupyter"}
 WIDGETS = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class BuildError(Exception):
@@ -213,7 +214,21 @@ def execute(notebook: NotebookNode, lesson: Lesson, timeout: float) -> NotebookN
         if output.output_type == "error":
             # Frames of other files name paths and line numbers that differ between machines.
             output.traceback = [part for part in output.traceback if not re.match(r"(\x1b\S*?m)*File ", part)]
-    return number_widgets(notebook)
+    return number_widgets(without_dead_widgets(notebook))
+
+
+def without_dead_widgets(notebook: NotebookNode) -> NotebookNode:
+    """A notebook without the widgets that have HTML beside them, for readers who have no kernel.
+
+    Such a widget needs its kernel; without, it would show controls that do nothing.
+    """
+    data = [output.data for cell in code_cells(notebook) for output in cell.outputs if "data" in output]
+    for each in data:
+        if "text/html" in each:
+            each.pop(WIDGET_VIEW, None)
+    if not any(WIDGET_VIEW in each for each in data):
+        notebook.metadata.pop("widgets", None)  # the state of widgets that are not shown
+    return notebook
 
 
 def number_widgets(notebook: NotebookNode) -> NotebookNode:

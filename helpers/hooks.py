@@ -12,11 +12,10 @@ import threading
 import time
 from asyncio.base_events import BaseEventLoop
 from asyncio.events import Handle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import Context, ContextVar, copy_context
-from time import perf_counter_ns
 from types import CoroutineType, FrameType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +83,7 @@ def _becomes_ready(recorder: Recorder, original: Callable) -> Callable:
         if context is not None and context.get(selected) is recorder:
             task = _task_stepped_by(callback)
             if task is not None:
-                recorder.task_ready(task)
+                recorder.task_ready(task, any(asyncio.isfuture(arg) and arg.cancelled() for arg in args))
         return original(loop, callback, args, context)
 
     return call_soon
@@ -134,7 +133,7 @@ def _sets_timer(recorder: Recorder, original: Callable) -> Callable:
     def call_at(loop, when, callback, *args, context=None):
         track = recorder.here.track
         if track is not None:
-            now = perf_counter_ns()
+            now = recorder.log.clock()
             recorder.log.timers.append((track, now, now + int((when - loop.time()) * 1e9)))
         return original(loop, when, callback, *args, context=context)
 
@@ -150,7 +149,7 @@ def _acquires(recorder: Recorder, original: Callable) -> Callable:
         track.wants_permit = True
         await original(semaphore)
         track.permits += 1
-        track.acquired = track.acquired or perf_counter_ns()
+        track.acquired = track.acquired or recorder.log.clock()
         return True
 
     return acquire
@@ -162,7 +161,7 @@ def _releases(recorder: Recorder, original: Callable) -> Callable:
         track = recorder.here.track
         if track is not None and track.permits:
             track.permits -= 1
-            track.released = perf_counter_ns()
+            track.released = recorder.log.clock()
         return original(semaphore)
 
     return release
@@ -189,8 +188,10 @@ def _sleeps(recorder: Recorder, original: Callable) -> Callable:
         if track is None:
             return original(seconds)
         track.note(State.BLOCKED, here.number, "time.sleep")
+        # A loop on a virtual clock lets the time pass without waiting.
+        pause = getattr(asyncio._get_running_loop(), "pass_time", original)
         try:
-            return original(seconds)
+            return pause(seconds)
         finally:
             track.note(State.RUNNING, here.number)
 
@@ -234,24 +235,36 @@ def function_name(function: Callable, *args: Any) -> str:
 
 def suspended_at(task: asyncio.Task) -> tuple[str, FrameType | None]:
     """What a task awaits in the end, and its innermost frame outside asyncio."""
-    own = awaitable = task.get_coro()
+    own = task.get_coro()
     name, frame = "", None
-    while True:
-        if isinstance(awaitable, CoroutineType):
-            inner_frame, inner = awaitable.cr_frame, awaitable.cr_await
-        elif isinstance(awaitable, GeneratorType):
-            inner_frame, inner = awaitable.gi_frame, awaitable.gi_yieldfrom
-        else:
-            break
+    for awaitable, inner_frame in _awaited(own):
         is_machinery = inner_frame.f_code.co_filename.startswith(_MACHINERY)
         if not is_machinery:
             frame = inner_frame
         if is_machinery or awaitable is not own:
             name = awaitable.__qualname__
-        awaitable = inner
     waiter = task._fut_waiter
     if isinstance(waiter, asyncio.Task):
         return "task", frame
     if type(waiter).__name__ == "_GatheringFuture":
         return "gather", frame
     return short_name(name) or "future", frame
+
+
+def innermost_frame(coroutine: CoroutineType) -> FrameType | None:
+    """Where a coroutine is suspended: the frame of the innermost coroutine that it awaits."""
+    frames = [frame for awaitable, frame in _awaited(coroutine) if isinstance(awaitable, CoroutineType)]
+    return frames[-1] if frames else None
+
+
+def _awaited(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
+    """A suspended coroutine and those that it awaits, from the outside to the inside, with their frames."""
+    while True:
+        if isinstance(awaitable, CoroutineType):
+            frame, inner = awaitable.cr_frame, awaitable.cr_await
+        elif isinstance(awaitable, GeneratorType):
+            frame, inner = awaitable.gi_frame, awaitable.gi_yieldfrom
+        else:
+            return
+        yield awaitable, frame
+        awaitable = inner

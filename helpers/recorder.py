@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter_ns
 from typing import Any
@@ -61,7 +61,7 @@ class Recorder:
             raise RuntimeError("a recording is already under way: recordings cannot be nested or overlap")
         loop = asyncio._get_running_loop()
         hooks.require_known_loop(loop)
-        self.log = Log()
+        self.log = Log(getattr(loop, "nanoseconds", perf_counter_ns))  # a virtual clock's loop tells its own
         self.here = _Here(self.log)
         self._tasks: dict[asyncio.Task, Track] = {}
         self._toys: dict[str, Track] = {}
@@ -70,7 +70,7 @@ class Recorder:
         self._gc_was_on = gc.isenabled()
         gc.disable()
         self._recording = Recording(observer=self.observe)
-        self._start = perf_counter_ns()
+        self._start = self.log.clock()
         _active = self
         hooks.selected.set(self)
         if loop is not None:
@@ -81,7 +81,7 @@ class Recorder:
         global _active
         if self.here.track is not None:
             self._cut(self.here.track)
-        end = perf_counter_ns()
+        end = self.log.clock()
         _active = None
         hooks.selected.set(None)
         self._uninstall()
@@ -112,13 +112,15 @@ class Recorder:
 
     # Tasks
 
-    def task_ready(self, task: asyncio.Task) -> None:
-        """The task was put on its loop's ready queue."""
-        track = self._tasks.get(task)
-        if track is None:
-            self._new_task(task).note(State.READY)
-        else:
-            track.note(State.READY, since=self.here.due)
+    def task_ready(self, task: asyncio.Task, is_cancelled: bool) -> None:
+        """The task was put on its loop's ready queue, perhaps because what it awaited was cancelled."""
+        track = self._tasks.get(task) or self._new_task(task)
+        if is_cancelled:
+            track.note(State.READY, reason="cancelled")
+            return
+        if self.here.due is not None:
+            track.note(State.READY, reason="overdue", since=self.here.due)
+        track.note(State.READY)
 
     def run_step(self, task: asyncio.Task, run: Callable, handle: asyncio.Handle) -> None:
         """Take one step of a task."""
@@ -135,7 +137,7 @@ class Recorder:
     def run_callback(self, callback: Callable, late: float, run: Callable, handle: asyncio.Handle) -> None:
         """Run a callback that is no step, `late` seconds after it was due."""
         here = self.here
-        start = perf_counter_ns()
+        start = self.log.clock()
         due = start - int(late * 1e9)
         here.due = due if due < here.idle_from else None  # else the loop was not busy, only woken late
         try:
@@ -143,7 +145,7 @@ class Recorder:
         finally:
             here.due = None
             name = hooks.function_name(callback)
-            self.log.callbacks.append((start, perf_counter_ns(), here.number, name))
+            self.log.callbacks.append((start, self.log.clock(), here.number, name))
 
     def run_eager_start(self, coro: Any, create: Callable[[], asyncio.Task]) -> asyncio.Task:
         """Create a task that may take its first step at once."""
@@ -165,7 +167,7 @@ class Recorder:
     def loop_turns(self) -> None:
         """The current thread's event loop has run what was ready, and looks for more."""
         self.end_first_step()
-        self.here.idle_from = perf_counter_ns()
+        self.here.idle_from = self.log.clock()
 
     def end_first_step(self) -> None:
         """On the thread of the task that entered the block: the step that was then on is over.
@@ -189,7 +191,8 @@ class Recorder:
         name = getattr(coro, "__qualname__", type(coro).__name__)
         # asyncio.run cleans up in tasks of its own
         kind = "internal" if name.startswith("BaseEventLoop.") else "task"
-        return Track(next(self.log.ids), kind, short_name(name), parent=parent)
+        code = getattr(coro, "cr_code", None)
+        return self.log.new(kind, short_name(name), parent=parent, code=code)
 
     def _list_task(self, track: Track, task: asyncio.Task) -> Track:
         track.task = task
@@ -218,7 +221,7 @@ class Recorder:
 
     def new_item(self, name: str) -> Track:
         """A work item that is about to be queued; not yet listed."""
-        item = Track(next(self.log.ids), "thread", short_name(name), parent=self.here.track)
+        item = self.log.new("thread", short_name(name), parent=self.here.track)
         item.note(State.QUEUED, reason="worker")
         return item
 
@@ -270,7 +273,7 @@ class Recorder:
             if unit is not track:
                 unit.outcome, unit.done = outcome, entry[3]
 
-    def observe(self, event: str, name: str) -> None:
+    def observe(self, event: str, name: str, coroutine: Coroutine | None = None) -> None:
         """See `Recording.observe`."""
         if event not in _TOY_STATES:
             raise ValueError(f"a toy loop's event is one of {', '.join(_TOY_STATES)}, not {event!r}")
@@ -288,12 +291,17 @@ class Recorder:
             toy.note(state, here.number)
         else:
             toy.note(state, reason=detail)
+        if coroutine is not None:
+            toy.code = coroutine.cr_code
+            frame = hooks.innermost_frame(coroutine)
+            if state is State.WAITING and frame is not None:
+                self.log.suspensions.append((toy, toy.events[-1][0], frame.f_code, frame.f_lineno))
 
     def _cut(self, track: Track) -> int:
         """Begin a new stretch of a running track, and return the time."""
         if self.here.track is track:
             return track.note(State.RUNNING, self.here.number)
-        return perf_counter_ns()
+        return self.log.clock()
 
 
 class _Here(threading.local):

@@ -1,7 +1,8 @@
 """What a recording holds: units of work, the states they passed through, and for how long.
 
-Plain data, filled by `helpers.recorder` and drawn by `helpers.timeline`. All times are seconds
-since the recording began.
+Plain data, filled by `helpers.recorder`, drawn by `helpers.timeline` and stepped through by
+`helpers.stepper`. All times are seconds since the recording began: of real time, or of the virtual
+clock if it began on one.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import enum
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 class State(enum.StrEnum):
@@ -40,6 +42,8 @@ class Unit:
     done: float | None = None  # None: not finished when the recording ended
     outcome: str = ""  # "ok", "failed", "cancelled"; "" while unfinished
     cpu: float = 0.0  # CPU seconds spent in it, as far as known
+    file: str = ""  # where its coroutine is defined, if it is one
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,9 @@ class Span:
     start: float
     end: float
     thread: int | None = None  # a key of Recording.threads, where the state occupies a thread
-    reason: str = ""  # what it awaits or is blocked in: "sleep", "Semaphore.acquire", "time.sleep"
+    reason: str = ""
+    """What it awaits or is blocked in: "sleep", "Semaphore.acquire", "time.sleep". Of a ready task: "overdue"
+    (its timer is due, but the loop is busy), "cancelled" (what it awaited was) or nothing."""
 
     @property
     def duration(self) -> float:
@@ -106,18 +112,19 @@ class Recording:
     """Unit -> from its first asyncio.Semaphore permit to its last release; None: asked, never got one."""
     timers: list[Timer] = field(default_factory=list)  # in the order in which they were set
     suspensions: list[Suspension] = field(default_factory=list)  # in the order in which they happened
-    observer: Callable[[str, str], None] | None = field(default=None, repr=False, compare=False)
+    observer: Callable[[str, str, Any], None] | None = field(default=None, repr=False, compare=False)
     """Set by the recorder for as long as the block runs."""
 
-    def observe(self, event: str, name: str) -> None:
+    def observe(self, event: str, name: str, coroutine: Coroutine | None = None) -> None:
         """Note an event of a toy task; the hook to hand to a toy loop inside the `with` block.
 
-        event: "ready", "run", "sleep", "wait", "done" or "failed"; name: the toy task's name.
+        event: "ready", "run", "sleep", "wait", "done" or "failed"; name: the toy task's name;
+        coroutine: the toy task's coroutine, if it shall be known at which line it is suspended.
         Raises ValueError for another event, RuntimeError after the block.
         """
         if self.observer is None:
             raise RuntimeError("observe() works only inside the `with record()` block of this recording")
-        self.observer(event, name)
+        self.observer(event, name, coroutine)
 
     def lanes(self) -> list[Unit]:
         """The units worth a lane, in the order they were created.

@@ -1,7 +1,7 @@
 """The raw log of a recording, and how it becomes units and spans.
 
 While recording, tuples are appended and nothing else; what computes runs once, at the end. All
-times here are nanoseconds of `time.perf_counter_ns`.
+times here are nanoseconds of the log's clock.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 from time import perf_counter_ns, thread_time_ns
@@ -73,11 +73,13 @@ class Track:
     id: int
     kind: str
     name: str
+    clock: Callable[[], int]
     parent: Track | None = None
     task: asyncio.Task | None = None
     is_stage: bool = False  # calls made on it are units of their own
     within: Track | None = None  # the stage that this call was made on
-    created: int = field(default_factory=perf_counter_ns)
+    code: CodeType | None = None  # of the coroutine, if it is one
+    created: int = 0  # 0: now
     done: int | None = None
     outcome: str = ""
     events: list[tuple] = field(default_factory=list)  # the fields of Event
@@ -86,11 +88,14 @@ class Track:
     acquired: int | None = None  # when it got its first permit
     released: int | None = None  # when it gave one back, the last time
 
+    def __post_init__(self) -> None:
+        self.created = self.created or self.clock()
+
     def note(
         self, state: State | None, thread: int | None = None, reason: str = "", since: int | None = None
     ) -> int:
         """Append an event of this moment, or of the past (`since`), and return this moment."""
-        now = perf_counter_ns()
+        now = self.clock()
         events = self.events
         starts = state is State.RUNNING
         ends = events and events[-1][1] is State.RUNNING and now - events[-1][0] >= _JUDGED_FROM
@@ -109,8 +114,9 @@ class Track:
 
 @dataclass
 class Log:
-    """All that a recorder notes."""
+    """All that a recorder notes. clock: tells the time in nanoseconds."""
 
+    clock: Callable[[], int] = perf_counter_ns
     tracks: list[Track] = field(default_factory=list)
     calls: list[list] = field(default_factory=list)  # [track, name, start, end or None]
     callbacks: list[tuple[int, int, int, str]] = field(default_factory=list)  # start, end, thread, name
@@ -126,9 +132,13 @@ class Log:
         self.threads[number] = name
         return number
 
+    def new(self, kind: str, name: str, **details: object) -> Track:
+        """A new track, not listed yet."""
+        return Track(next(self.ids), kind, name, self.clock, **details)
+
     def add(self, kind: str, name: str, **details: object) -> Track:
         """A new track, listed."""
-        track = Track(next(self.ids), kind, name, **details)
+        track = self.new(kind, name, **details)
         self.tracks.append(track)
         return track
 
@@ -162,6 +172,8 @@ class Log:
                 done=seconds(track.done) if finished else None,
                 outcome=track.outcome if finished else "",
                 cpu=sum(stretch.cpu for stretch in own) / 1e9,
+                file=track.code.co_filename if track.code else "",
+                line=track.code.co_firstlineno if track.code else 0,
             )
             recording.spans += [span(track.id, stretch) for stretch in _joined(own)]
             if track.wants_permit:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
+from itertools import count
 from typing import Any
 
 from helpers.hooks import selected
@@ -24,12 +25,14 @@ def run_on_virtual_clock(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, floa
     Raises what the coroutine raised, or RuntimeError if every task waits and nothing can wake one.
 
     It works in a cell too: the event loop runs in a thread of its own, which has ended when this
-    returns. Context variables flow in, not out. A recording around it sees nothing of it.
+    returns. Context variables flow in, not out. A recording around it sees nothing of it; one that the
+    coroutine makes shows virtual times, and `time.sleep` in it blocks the loop for that long.
 
     Simulated is what asyncio's timers time: `asyncio.sleep`, `asyncio.timeout`, `loop.call_later`.
-    Executing Python, `time.sleep` included, takes no virtual time, and neither does what a task awaits
-    from another thread (`asyncio.to_thread`, `loop.run_in_executor`, `asyncio.wrap_future`): the clock
-    stands still until that is there. So such a thread must not itself wait for a timer of this loop.
+    Executing Python takes no virtual time, nor does `time.sleep` outside a recording. Neither does what a
+    task awaits from another thread (`asyncio.to_thread`, `loop.run_in_executor`, `asyncio.wrap_future`):
+    the clock stands still until that is there. So such a thread must not itself wait for a timer of this
+    loop.
     The clock knows of no other threads. Network connections raise RuntimeError.
     """
     if not asyncio.iscoroutine(coroutine):
@@ -74,11 +77,22 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.clock = 0.0
         self.held = 0  # how many things are awaited that other threads work on
+        self.reading = count()
         super().__init__(_JumpingSelector(self))
         self._clock_resolution = 10**-_DIGITS  # timers this close to each other are due together
 
     def time(self) -> float:
         return self.clock
+
+    def nanoseconds(self) -> int:
+        """The clock for a recording: no two readings are equal, so that order can be told from time."""
+        return round(self.clock * 1e9) + next(self.reading)
+
+    def pass_time(self, seconds: float) -> None:
+        """What `time.sleep` does in a recording: the loop is blocked for so long on its clock."""
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        self.clock = round(self.clock + seconds, _DIGITS)
 
     def create_future(self) -> asyncio.Future:
         """A future; while it is pending it holds the clock if it stands for work in another thread."""

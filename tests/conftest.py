@@ -1,8 +1,10 @@
 """Fixtures that several tests share. Importing helpers switches LangSmith tracing off, for kernels too."""
 
 import gc
+import os
 
 import pytest
+from browser import Missing, find_chromium, running_browser, running_lab, running_playwright
 from leftovers import nothing_left
 
 from helpers.llm_service import llm_server
@@ -30,3 +32,43 @@ def nothing_is_left():
     """No thread and no un-awaited coroutine; `leftovers.run` looks for tasks."""
     with nothing_left():
         yield
+
+
+# --- A real browser: see browser.py
+
+NO_BROWSER = "The tests in a browser did not run: "
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say once, at the end, what the tests in a browser need and do not have."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = {report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)}
+    for reason in sorted(reasons):
+        if NO_BROWSER in reason:
+            terminalreporter.write_line(reason.removeprefix("Skipped: "), yellow=True)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The path of a Chromium. Where it or playwright is missing, the test is skipped or fails."""
+    try:
+        with running_playwright() as playwright:
+            return find_chromium(playwright)
+    except Missing as missing:
+        if os.environ.get("BROWSER_TESTS") == "required":
+            pytest.fail(f"{NO_BROWSER}{missing}", pytrace=False)
+        pytest.skip(f"{NO_BROWSER}{missing}")
+
+
+@pytest.fixture(scope="module")
+def lab(chromium, tmp_path_factory):
+    """JupyterLab over a copy of the notebooks: a `browser.Lab`. Other modules look for processes left."""
+    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A headless Chromium: playwright's object. Other modules need this thread without an event loop."""
+    with running_browser(chromium) as browser:
+        yield browser

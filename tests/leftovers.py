@@ -1,10 +1,12 @@
-"""Run something, and see that it leaves nothing behind: no thread, no task, no coroutine, no silent error."""
+"""Run something, and see that it leaves nothing behind: no thread, no task, no process, no silent error."""
 
 import asyncio
 import gc
 import threading
 import warnings
 from contextlib import contextmanager
+
+import psutil
 
 PATIENCE = 10  # seconds that branches wait for each other before a test fails
 
@@ -19,6 +21,17 @@ def nothing_left():
         assert set(threading.enumerate()) == before
         gc.collect()
     assert not [warning.message for warning in caught if "never awaited" in str(warning.message)]
+
+
+@contextmanager
+def no_process_left():
+    """Inside the block, every process, thread and pipe that is made goes, and every coroutine is awaited."""
+    process = psutil.Process()
+    before = process.num_fds()
+    with nothing_left():
+        yield
+    assert process.children(recursive=True) == []
+    assert process.num_fds() == before
 
 
 def run(coroutine):

@@ -233,6 +233,24 @@ def test_a_build_gives_the_same_bytes_again(root):
     assert solution[0]["data"] == {"text/plain": ["2"]}
 
 
+@pytest.mark.parametrize("with_html", [True, False])
+def test_a_widget_with_html_beside_it_is_left_out(with_html):
+    """Without its kernel it would be dead, and its state is of no use; the HTML says what it is."""
+    data = {builder.WIDGET_VIEW: {"model_id": "m"}, "text/plain": "in words"}
+    if with_html:
+        data["text/html"] = "<p>in words</p>"
+    output = nbformat.v4.new_output("display_data", data=data)
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("show()", outputs=[output])],
+        metadata={"widgets": {builder.WIDGETS: {"state": {"m": {}}}}},
+    )
+    notebook = builder.without_dead_widgets(notebook)
+    (cell,) = notebook.cells
+    assert (builder.WIDGET_VIEW in cell.outputs[0].data) != with_html
+    assert ("widgets" in notebook.metadata) != with_html
+    assert cell.outputs[0].data["text/plain"] == "in words"
+
+
 def test_comments_stay_out_and_solutions_are_folded(root):
     notebook = builder.compose(builder.find_lesson(root, "1"))
     assert not [cell for cell in notebook.cells if "edit here" in cell.source]

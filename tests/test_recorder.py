@@ -189,9 +189,48 @@ def test_a_task_whose_timer_was_due_while_the_loop_was_busy_was_ready_since_then
     recording = in_cell(main)
     (busy,) = [span for span in recording.spans if span.state is BLOCKED]
     assert busy.reason == "time.sleep" and busy.duration >= 0.06
-    ready = spans_of(recording, unit_named(recording, "sleeper"))[3]
-    assert ready.state is READY
-    assert ready.start < busy.end < ready.end
+    overdue, ready = spans_of(recording, unit_named(recording, "sleeper"))[3:5]
+    assert [(span.state, span.reason) for span in (overdue, ready)] == [(READY, "overdue"), (READY, "")]
+    assert overdue.start < busy.end < overdue.end
+
+
+def test_a_task_is_ready_because_what_it_awaits_was_cancelled():
+    async def main():
+        permit = asyncio.Semaphore(1)
+        async with permit:
+            others = [asyncio.create_task(asyncio.sleep(PATIENCE)), asyncio.create_task(permit.acquire())]
+            await asyncio.sleep(0)
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+    recording = in_script(main)
+    reasons = {
+        unit.name: [span.reason for span in spans_of(recording, unit) if span.state is READY]
+        for unit in recording.units.values()
+    }
+    assert reasons == {
+        "main": ["", "", ""],
+        "sleep": ["", "cancelled"],
+        "Semaphore.acquire": ["", "cancelled"],
+    }
+
+
+def test_a_timeout_that_strikes_late_makes_nobody_ready_in_the_past():
+    async def main():
+        async def busy():
+            time.sleep(0.06)
+
+        other = asyncio.create_task(busy())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(PATIENCE)
+        await other
+
+    recording = in_script(main)
+    (blocked,) = [span for span in recording.spans if span.state is BLOCKED]
+    woken = [span for span in spans_of(recording, unit_named(recording, "main")) if span.state is READY][1]
+    assert woken.reason == "cancelled" and woken.start >= blocked.end
 
 
 @pytest.mark.parametrize(
@@ -263,6 +302,23 @@ def test_source_line_of_each_suspension():
     (timer,) = recording.timers
     assert timer.unit == unit_named(recording, "outer").id
     assert timer.due > timer.created
+
+
+def test_where_the_coroutine_of_a_task_is_defined():
+    async def inner():
+        await asyncio.to_thread(int)
+
+    async def main():
+        await asyncio.gather(inner(), asyncio.sleep(0))
+
+    recording = in_script(main)
+    defined = {unit.name: (unit.file, unit.line) for unit in recording.units.values()}
+    assert defined == {
+        "main": (__file__, main.__code__.co_firstlineno),
+        "inner": (__file__, inner.__code__.co_firstlineno),
+        "sleep": (asyncio.tasks.__file__, asyncio.sleep.__code__.co_firstlineno),
+        "int": ("", 0),
+    }
 
 
 @pytest.mark.parametrize("run", [in_cell, in_script])
@@ -765,6 +821,49 @@ def test_toy_tasks():
     assert [(made.unit, made.name) for made in recording.calls] == [(a.id, "summary")]
     with pytest.raises(RuntimeError, match="only inside"):
         observe("run", "a")
+
+
+class Pause:
+    def __await__(self):
+        yield
+
+
+def test_where_a_toy_task_is_suspended():
+    async def inner():
+        await Pause()
+        return "an answer"
+
+    async def outer():
+        await inner()
+        await Pause()
+
+    toy = outer()
+    with record() as recording:
+        recording.observe("ready", "a", toy)
+        for event in ("sleep", "wait"):
+            recording.observe("run", "a", toy)
+            toy.send(None)
+            recording.observe(event, "a", toy)
+        recording.observe("run", "a", toy)
+        with pytest.raises(StopIteration):
+            toy.send(None)
+        recording.observe("done", "a", toy)
+        recording.observe("ready", "b")
+    a, b = recording.units.values()
+    begin = outer.__code__.co_firstlineno
+    assert [(unit.file, unit.line) for unit in (a, b)] == [(__file__, begin), ("", 0)]
+    waits = [span.start for span in spans_of(recording, a) if span.state is WAITING]
+    assert [(s.unit, s.time, s.function, s.file, s.line) for s in recording.suspensions] == [
+        (a.id, waits[0], "inner", __file__, inner.__code__.co_firstlineno + 1),
+        (a.id, waits[1], "outer", __file__, begin + 2),
+    ]
+
+
+def test_a_toy_task_without_its_coroutine_has_no_place():
+    with record() as recording:
+        for event in ("ready", "run", "sleep"):
+            recording.observe(event, "a")
+    assert recording.suspensions == []
 
 
 # langchain-core

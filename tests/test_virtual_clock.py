@@ -9,15 +9,19 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from itertools import pairwise
 
 import pytest
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from helpers import run_on_virtual_clock
 from helpers.recorder import record
+from helpers.recording import State
 from helpers.workloads import LATENCY, REVIEW, Gate, akeywords, asentiment, asummary, count_calls
 
 PATIENCE = 20  # seconds until a wait that should be short counts as failed
+RUNNING, READY, WAITING = State.RUNNING, State.READY, State.WAITING
+BLOCKED, QUEUED = State.BLOCKED, State.QUEUED
 colour = ContextVar("colour", default="none")
 
 
@@ -314,10 +318,127 @@ def test_a_recording_around_it_sees_nothing_of_it():
     assert [unit.name for unit in recording.units.values()] == ["sleep"]
 
 
-def test_a_recording_inside_does_no_harm():
+def record_on_it(function):
     async def main():
         with record() as recording:
-            await asyncio.gather(asummary(REVIEW), asyncio.sleep(5))
-        return recording.peak()
+            result = await asyncio.create_task(function(), name="task")
+        return recording, result
 
-    assert run_on_virtual_clock(main())[1] == 5.0
+    (recording, result), seconds = run_on_virtual_clock(main())
+    return recording, result, seconds
+
+
+def spans_of_task(recording):
+    (unit,) = [unit for unit in recording.units.values() if unit.name == "task"]
+    return [span for span in recording.spans if span.unit == unit.id]
+
+
+MICROSECOND = 1e-6  # the recorder's readings of the clock make its times some nanoseconds later
+
+
+def test_a_recording_inside_shows_virtual_times():
+    async def sleeper():
+        await asyncio.sleep(86_400)
+        await asyncio.sleep(0.5)
+
+    recording, _, seconds = record_on_it(sleeper)
+    assert recording.duration == pytest.approx(seconds, abs=MICROSECOND) and seconds == 86_400.5
+    spans = spans_of_task(recording)
+    assert [span.state for span in spans] == [
+        READY,
+        RUNNING,
+        WAITING,
+        READY,
+        RUNNING,
+        WAITING,
+        READY,
+        RUNNING,
+    ]
+    durations = [span.duration for span in spans]
+    assert durations == pytest.approx([0, 0, 86_400, 0, 0, 0.5, 0, 0], abs=MICROSECOND)
+    assert [timer.due for timer in recording.timers] == pytest.approx([86_400, 86_400.5], abs=MICROSECOND)
+    assert [timer.due - timer.created for timer in recording.timers] == pytest.approx([86_400, 0.5], abs=1e-9)
+
+
+def test_a_recording_inside_is_the_same_each_time():
+    async def main():
+        await asyncio.gather(asummary(REVIEW), asentiment(REVIEW), akeywords(REVIEW))
+
+    recordings = [record_on_it(main)[0] for _ in range(2)]
+    first, second = (
+        [(span.unit, span.state, span.start, span.end) for span in each.spans] for each in recordings
+    )
+    assert first == second
+
+
+def test_no_two_moments_of_a_recording_inside_are_the_same():
+    async def main():
+        await asyncio.gather(*map(asyncio.sleep, (0, 0, 0.1, 0.1, 0.2)))
+
+    recording, _, _ = record_on_it(main)
+    starts = [span.start for span in recording.spans]
+    assert len(set(starts)) == len(starts) > 15
+    assert all(span.start < span.end for span in recording.spans)
+    for unit in recording.units.values():
+        spans = [span for span in recording.spans if span.unit == unit.id]
+        assert all(before.end == after.start for before, after in pairwise(spans))
+
+
+def test_time_sleep_in_a_recording_inside_passes_on_the_virtual_clock_only():
+    async def blocking():
+        before = time.monotonic(), now()
+        time.sleep(86_400)
+        return time.monotonic() - before[0], now() - before[1]
+
+    recording, (real, virtual), seconds = record_on_it(blocking)
+    assert (virtual, seconds) == (86_400, 86_400)
+    assert real < 3600
+    (blocked,) = [span for span in recording.spans if span.state is BLOCKED]
+    assert blocked.duration == pytest.approx(86_400, abs=MICROSECOND) and blocked.reason == "time.sleep"
+
+
+def test_time_sleep_without_a_recording_takes_no_virtual_time():
+    async def blocking():
+        time.sleep(0.001)
+        return now()
+
+    assert run_on_virtual_clock(blocking()) == (0.0, 0.0)
+
+
+def test_time_sleep_in_another_thread_takes_real_time():
+    def work():
+        before = time.monotonic()
+        time.sleep(0.02)
+        return time.monotonic() - before
+
+    async def main():
+        return await asyncio.to_thread(work)
+
+    recording, real, seconds = record_on_it(main)
+    assert real >= 0.02 and seconds == 0.0
+    (item,) = [unit for unit in recording.units.values() if unit.kind == "thread"]
+    states = [span.state for span in recording.spans if span.unit == item.id]
+    assert states == [QUEUED, RUNNING, BLOCKED, RUNNING]
+
+
+def test_a_virtual_clock_does_not_go_back():
+    async def main():
+        with pytest.raises(ValueError, match="sleep length must be non-negative"):
+            time.sleep(-1)
+        return now()
+
+    assert record_on_it(main)[1:] == (0.0, 0.0)
+
+
+def test_a_timer_that_is_late_on_the_virtual_clock_is_exact():
+    async def main():
+        sleeper = asyncio.create_task(asyncio.sleep(0.06), name="sleeper")
+        await asyncio.sleep(0)
+        time.sleep(0.2)
+        await sleeper
+
+    recording, _, _ = record_on_it(main)
+    (sleeper,) = [unit for unit in recording.units.values() if unit.name == "sleeper"]
+    ready = [span for span in recording.spans if (span.unit, span.state) == (sleeper.id, READY)][1:]
+    assert [span.reason for span in ready] == ["overdue", ""]
+    assert [ready[0].start, ready[1].start] == pytest.approx([0.06, 0.2], abs=MICROSECOND)

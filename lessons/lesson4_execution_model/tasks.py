@@ -72,17 +72,17 @@ async def run_as_tasks_with_limit(calls, limit):
     """
     if check_limit(limit) is None:
         return await run_as_tasks(calls)
-    waiting = iter(calls.items())
-    results = {}
+    waiting = enumerate(calls.items())
+    results = [None] * len(calls)
 
     async def work():
-        for name, call in waiting:  # all workers pull from the same iterator
-            results[name] = await asyncio.create_task(call(), name=name)
+        for place, (name, call) in waiting:  # all workers pull from the same iterator
+            results[place] = await asyncio.create_task(call(), name=name)
             if asyncio.current_task().cancelling():  # the call has swallowed its cancellation
                 break
 
     await run_as_tasks({f"worker {number}": work for number in range(min(limit, len(calls)))})
-    return [results[name] for name in calls]
+    return results
 
 
 async def run_in_thread(call, own_thread=False):

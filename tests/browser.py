@@ -1,0 +1,413 @@
+"""JupyterLab in a headless Chromium, driven by playwright, over a copy of the notebooks.
+
+The fixtures `lab` and `browser` in conftest.py start both; where one is missing, tests are skipped or fail.
+`with lab.open(browser, "1_async_execution") as notebook:` gives a `Notebook`, open in a page of its own.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PATIENCE = 60  # seconds for JupyterLab to start, and to open a notebook
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+# What Lab's settings are for the tests: no question about news, every cell is in the page, nothing is saved.
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+}
+
+# What JupyterLab writes in the place of a widget that it cannot show.
+WIDGET_ERRORS = ("Error displaying widget", "Error creating widget", "model not found", "Loading widget")
+
+
+class Missing(Exception):
+    """The tests cannot run here. The message says what to install."""
+
+
+# --- The browser
+
+
+def find_chromium(playwright) -> str:
+    """The path of a Chromium or Chrome: one on PATH, else the one that playwright has downloaded.
+
+    Raises Missing if there is none.
+    """
+    found = [path for path in map(shutil.which, COMMANDS) if path]
+    found += [path for path in [playwright.chromium.executable_path] if Path(path).exists()]
+    if not found:
+        raise Missing(
+            "they need Chromium: `apt install chromium` on Debian; "
+            f"on Ubuntu, macOS and Windows `{sys.executable} -m playwright install chromium`"
+        )
+    return found[0]
+
+
+@contextmanager
+def running_playwright():
+    """Inside the block, playwright runs, and with it an event loop in this thread: asyncio.run is refused.
+
+    Raises Missing if playwright is not installed.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise Missing(f"they need playwright: `{sys.executable} -m pip install playwright`") from None
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@contextmanager
+def running_browser(path: str):
+    """Inside the block, the Chromium at `path` runs, without a window."""
+    with running_playwright() as playwright:
+        options = ["--disable-gpu", "--disable-background-networking"]
+        if AS_ROOT:
+            options.append("--no-sandbox")  # Chromium has no sandbox for root
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        try:
+            yield browser
+        finally:
+            _close(browser)
+
+
+def _close(what) -> None:
+    """Close a browser or a part of it. After Ctrl-C they are gone already."""
+    from playwright.sync_api import Error
+
+    try:
+        what.close()
+    except Error:
+        pass
+
+
+# --- The server
+
+
+@contextmanager
+def running_lab(folder: Path, notebooks: Path = ROOT / "notebooks"):
+    """Inside the block, JupyterLab serves a copy of `notebooks`. Gives a `Lab`.
+
+    folder: an empty one. The copy is in it, and all that JupyterLab and its kernels write.
+    At the end the server stops, and its kernels with it, even if this process is killed.
+    """
+    shutil.copytree(notebooks, folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    (folder / "defaults").mkdir()
+    (folder / "defaults" / "overrides.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    command = [sys.executable, "-c", _SERVER, "--no-browser", *["--allow-root"] * AS_ROOT]
+    command += [
+        "--LabApp.expose_app_in_browser=True",  # as window.jupyterapp
+        "--ServerApp.terminals_enabled=False",
+        f"--ServerApp.root_dir={folder / 'notebooks'}",
+        f"--LabApp.app_settings_dir={folder / 'defaults'}",
+        f"--LabApp.user_settings_dir={folder / 'settings'}",
+        f"--LabApp.workspaces_dir={folder / 'workspaces'}",
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    environment |= {
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+    with open(folder / "log", "wb") as log:
+        # In a session of its own it does not get a Ctrl-C, which would stop it before the browser.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield Lab(folder, _address(process, folder))
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+# JupyterLab that stops when its standard input ends: when it is closed, or the process at its other end dies.
+_SERVER = """
+import os, signal, sys, threading
+from jupyterlab.labapp import main
+
+def stop():
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=stop, daemon=True).start()
+main()
+"""
+
+
+def _address(process: subprocess.Popen, folder: Path) -> dict:
+    """The server's address and token, which it writes down once it listens."""
+    end = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < end:
+        for path in folder.glob("runtime/jpserver-*.json"):
+            try:
+                return json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                pass  # half written
+        time.sleep(0.05)
+    log = (folder / "log").read_text(encoding="utf-8", errors="replace")
+    raise RuntimeError(f"JupyterLab does not start:\n{log[-3000:]}")
+
+
+class Lab:
+    """A running JupyterLab. notebooks: the folder that it serves; more may be written into it."""
+
+    def __init__(self, folder: Path, server: dict):
+        self.notebooks = folder / "notebooks"
+        self._settings = folder / "settings"
+        self._server = server
+
+    @contextmanager
+    def open(self, browser, name: str):
+        """Inside the block, the notebook `name` (without .ipynb) is open in a page of its own.
+
+        Gives a `Notebook`. It is not trusted, nothing of it has run, and its kernel is ready. Lab has its
+        light theme. At the end its kernel is shut down.
+        """
+        shutil.rmtree(self._settings, ignore_errors=True)  # a theme that an earlier page has chosen
+        page = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US").new_page()
+        notebook = Notebook(name, page)
+        try:
+            page.set_default_timeout(PATIENCE * 1000)
+            # The token gives the page a cookie. Without one, every page in every browser could run code.
+            server = self._server
+            page.goto(f"{server['url']}lab/tree/{name}.ipynb?reset&token={server['token']}")
+            page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady")
+            page.evaluate("jupyterapp.shell.currentWidget.revealed")
+            yield notebook
+        finally:
+            _close(notebook)
+
+
+# --- A notebook in a page
+
+
+class Notebook:
+    """A notebook that is open in JupyterLab.
+
+    name: without .ipynb. page: playwright's. errors: what went wrong in the page so far: errors that no
+    script caught, and what was reported to the console as an error. That includes files that cannot be
+    loaded. Nothing is left out, for JupyterLab 4.6 reports no error when all is well.
+    """
+
+    def __init__(self, name: str, page):
+        self.name = name
+        self.page = page
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._note)
+
+    def _note(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location['url']})")
+
+    def cells(self) -> list[dict]:
+        """The cells as they are now, in the form in which a notebook file has them."""
+        return self.page.evaluate(
+            "jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.toJSON())"
+        )
+
+    def run_all(self, timeout: float = 180) -> None:
+        """Clear all outputs, Run All, and wait until every cell has ended or was given up after an error.
+
+        timeout: in seconds, for the whole notebook. Raises AssertionError that names the cell that still
+        runs then.
+        """
+        from playwright.sync_api import TimeoutError
+
+        self.page.evaluate(_RUN_ALL)
+        try:
+            self.page.wait_for_function("window.allHasRun", timeout=timeout * 1000)
+        except TimeoutError:
+            cell = next(
+                (cell for cell in self.cells() if is_unfinished(cell)), {"source": "(all have ended)"}
+            )
+            raise AssertionError(
+                f"{self.name}: Run All has not ended after {timeout} s; it is at this cell:\n{cell['source']}"
+            ) from None
+        self.wait_until("!outputs.some(output => output.innerText.includes('Loading widget'))")
+
+    def cell_errors(self) -> list[str]:
+        """What went wrong in cells that are not tagged raises-exception, and which did not run."""
+        found = []
+        for cell in self.cells():
+            if cell["cell_type"] != "code" or not cell["source"].strip():
+                continue
+            errors = [output for output in cell["outputs"] if output["output_type"] == "error"]
+            meant = "raises-exception" in cell["metadata"].get("tags", ())
+            found += [
+                f"{each['ename']}: {each['evalue']}, in:\n{cell['source']}" for each in errors if not meant
+            ]
+            if is_unfinished(cell):
+                found.append(f"not run:\n{cell['source']}")
+        return found
+
+    def set_theme(self, theme: str) -> None:
+        """Choose a theme: "JupyterLab Light" or "JupyterLab Dark"."""
+        self.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        light = str("Dark" not in theme).lower()
+        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+
+    def close(self) -> None:
+        """Shut the kernel down, and close the page."""
+        try:
+            self.shutdown_kernel()
+        finally:
+            self.page.context.close()
+
+    def shutdown_kernel(self) -> None:
+        """Shut the kernel down, if it runs."""
+        self.page.evaluate("window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown()")
+
+    def active_cell(self) -> int:
+        """The index of the cell that is selected."""
+        return self.page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex")
+
+    def outputs(self, selector: str = ""):
+        """A locator: the outputs, or the elements in them that the CSS selector finds."""
+        return self.page.locator(f".jp-OutputArea-output {selector}")
+
+    def wait_until(self, condition: str, arg=None, timeout: float = 10) -> None:
+        """Wait until a JavaScript condition on `outputs`, an array of elements, and on `arg` is true."""
+        outputs = "[...document.querySelectorAll('.jp-OutputArea-output')]"
+        self.page.wait_for_function(
+            f"arg => {{ const outputs = {outputs}; return {condition}; }}", arg=arg, timeout=timeout * 1000
+        )
+
+    def unreadable_outputs(self) -> list[str]:
+        """Sources of cells with an output that shows neither text nor a picture that has loaded."""
+        return self.page.evaluate(_UNREADABLE)
+
+    def widget_errors(self) -> list[str]:
+        """The beginnings of outputs that show that a widget could not be shown."""
+        texts = self.outputs().all_inner_texts()
+        return [text[:200] for text in texts if any(error in text for error in WIDGET_ERRORS)]
+
+    def pictures_without_alt(self) -> list[str]:
+        """The beginnings of the HTML of pictures that say nothing to those who do not see them.
+
+        An <img>, in outputs and in texts, needs an alt. Other pictures in outputs need a label or a title,
+        unless they are hidden from screen readers.
+        """
+        return self.page.evaluate(_WITHOUT_ALT)
+
+    def faint_texts(self) -> list[str]:
+        """Texts in outputs with too little contrast: for each pair of colours the ratio and a text.
+
+        WCAG 2 asks for 4.5, and for 3 where letters are large. Folded texts are looked at, too; texts of
+        disabled controls are not, nor are tracebacks: their colours are IPython's and JupyterLab's own.
+        Pictures and gradients behind a text are not taken into account.
+        """
+        return self.page.evaluate(_FAINT)
+
+
+def is_unfinished(cell: dict) -> bool:
+    """Whether a cell has code that has not run to its end."""
+    return bool(cell["cell_type"] == "code" and cell["source"].strip() and not cell["execution_count"])
+
+
+_RUN_ALL = """() => {
+    const run = async () => {
+        const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        await jupyterapp.commands.execute("notebook:clear-all-cell-outputs");
+        // This ends at the first error, even at one that is meant, while other cells still run.
+        await jupyterapp.commands.execute("notebook:run-all-cells");
+        // A kernel answers in the order of the requests, so all cells have ended when it answers this one.
+        await kernel.requestExecute({code: "", silent: true, stop_on_error: false}).done;
+        window.allHasRun = true;
+    };
+    window.allHasRun = false;
+    run();
+}"""
+
+_UNREADABLE = """() => {
+    const shows = (output) => output.innerText.trim()
+        || [...output.querySelectorAll("img")].some((image) => image.complete && image.naturalWidth);
+    const cells = jupyterapp.shell.currentWidget.content.widgets.filter((cell) => cell.outputArea);
+    return cells.filter(({outputArea, model}) => {
+        // Widgets may have outputs of their own inside.
+        const outputs = [...outputArea.node.querySelectorAll(".jp-OutputArea-output")]
+            .filter((output) => output.closest(".jp-OutputArea") === outputArea.node);
+        return outputs.length < model.outputs.length || !outputs.every(shows);
+    }).map((cell) => cell.model.sharedModel.source);
+}"""
+
+_WITHOUT_ALT = """() => {
+    const find = (selector) => [...document.querySelectorAll(selector)];
+    // "Image" is what JupyterLab writes where an alt is missing.
+    const images = find(".jp-Notebook img").filter((image) => ["", "Image"].includes(image.alt.trim()));
+    const isNamed = (picture) => picture.closest("[aria-hidden=true]") || picture.ariaLabel
+        || picture.hasAttribute("aria-labelledby") || picture.querySelector(":scope > title");
+    const others = find(".jp-OutputArea-output :is(svg, canvas, [role=img]):not(img)");
+    return [...images, ...others.filter((picture) => !isNamed(picture))]
+        .map((picture) => picture.outerHTML.slice(0, 200));
+}"""
+
+_FAINT = """() => {
+    const brush = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+    function channels(colour) {  // red, green, blue from 0 to 255, and opacity from 0 to 1
+        brush.clearRect(0, 0, 1, 1);
+        brush.fillStyle = colour;
+        brush.fillRect(0, 0, 1, 1);
+        const [red, green, blue, alpha] = brush.getImageData(0, 0, 1, 1).data;
+        return [red, green, blue, alpha / 255];
+    }
+    const over = (top, below) =>
+        [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+    function background(element) {  // what is seen behind the element's text
+        if (!element) return [255, 255, 255, 1];
+        const own = channels(getComputedStyle(element).backgroundColor);
+        return own[3] === 1 ? own : over(own, background(element.parentElement));
+    }
+    function luminance(colour) {
+        const [red, green, blue] = colour.map((value) => {
+            const share = value / 255;
+            return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    }
+    function opacity(element) {
+        return element ? getComputedStyle(element).opacity * opacity(element.parentElement) : 1;
+    }
+    const found = new Map();
+    const traceback = "[data-mime-type='application/vnd.jupyter.stderr']";
+    for (const output of document.querySelectorAll(`.jp-OutputArea-output:not(${traceback})`)) {
+        const texts = document.createTreeWalker(output, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const text = texts.currentNode.textContent.trim();
+            const element = texts.currentNode.parentElement;
+            if (!text || element.closest("script, style, :disabled")) continue;
+            const style = getComputedStyle(element);
+            const behind = background(element);
+            const colour = channels(style.color);
+            colour[3] *= opacity(element);
+            const [dark, light] = [luminance(over(colour, behind)), luminance(behind)].sort((a, b) => a - b);
+            const ratio = (light + 0.05) / (dark + 0.05);
+            const size = parseFloat(style.fontSize);
+            const isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+            if (ratio >= (isLarge ? 3 : 4.5)) continue;
+            const colours = `${style.color} on rgb(${behind.slice(0, 3).map(Math.round).join(", ")})`;
+            found.set(colours, `${ratio.toFixed(2)}: ${colours}: ${text.slice(0, 80)}`);
+        }
+    }
+    return [...found.values()];
+}"""

@@ -1,0 +1,275 @@
+"""What learners see and do in a browser: JupyterLab in Chromium, over the built notebooks.
+
+Each notebook is opened twice: as it comes (`fresh`), and to run it (`ran`). Tests of one notebook share these
+two pages, and no test may depend on what another one did there. A test that needs more opens a page itself.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers import builder
+
+ROOT = Path(__file__).parents[1]
+LESSONS = builder.find_lessons(ROOT)
+BUILT = [lesson for lesson in LESSONS if lesson.notebook.exists()]
+PLAYERS = [lesson for lesson in BUILT if "data-part=" in lesson.notebook.read_text(encoding="utf-8")]
+
+every_notebook = pytest.mark.parametrize("name", [lesson.name for lesson in LESSONS], scope="module")
+every_player = pytest.mark.parametrize("name", [lesson.name for lesson in PLAYERS], scope="module")
+
+
+@pytest.fixture(scope="module")
+def fresh(lab, browser, name):
+    """The notebook as it comes: not trusted, not run."""
+    with lab.open(browser, name) as notebook:
+        yield notebook
+
+
+@pytest.fixture(scope="module")
+def ran(lab, browser, name):
+    """The notebook after Run All."""
+    with lab.open(browser, name) as notebook:
+        notebook.run_all()
+        yield notebook
+
+
+def write_notebook(lab, name, sources):
+    """A notebook of code cells, where the server finds it."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    nbformat.write(notebook, lab.notebooks / f"{name}.ipynb")
+
+
+# --- As it comes
+
+
+@every_notebook
+def test_a_notebook_opens_without_errors(fresh):
+    assert fresh.cells()
+    assert fresh.errors == []
+
+
+@every_notebook
+def test_outputs_are_readable_before_anything_is_trusted_or_run(fresh):
+    trusted = "jupyterapp.shell.currentWidget.content.widgets.some(cell => cell.model.trusted)"
+    assert not fresh.page.evaluate(trusted)
+    assert fresh.unreadable_outputs() == []
+    assert fresh.widget_errors() == []
+    assert fresh.pictures_without_alt() == []
+
+
+# --- After Run All
+
+
+@every_notebook
+def test_run_all_runs_every_cell_and_errors_are_those_that_are_meant(ran):
+    assert ran.cell_errors() == []
+
+
+@every_notebook
+def test_outputs_are_readable_after_run_all(ran):
+    assert ran.unreadable_outputs() == []
+    assert ran.widget_errors() == []
+    assert ran.pictures_without_alt() == []
+
+
+@every_notebook
+def test_run_all_brings_no_errors_in_the_page(ran):
+    assert ran.errors == []
+
+
+@every_notebook
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_texts_in_outputs_stand_out_from_their_background(ran, theme):
+    ran.set_theme(theme)
+    assert ran.faint_texts() == []
+
+
+# --- By keyboard
+
+
+@every_notebook
+def test_what_is_folded_opens_and_closes(ran):
+    """The options of quizzes, and figures in words."""
+    for summary in ran.outputs("summary").all():
+        text = summary.locator("xpath=following-sibling::*[1]")
+        summary.focus()
+        cell = ran.active_cell()
+        assert not text.is_visible()
+        summary.press("Enter")
+        text.wait_for(state="visible")
+        summary.press("Space")
+        text.wait_for(state="hidden")
+        assert ran.active_cell() == cell
+
+
+@every_notebook
+def test_arrows_on_what_is_folded_select_no_other_cell(ran):
+    """It would take the focus away, and the next key would go somewhere else."""
+    strays = []
+    for summary in ran.outputs("summary").all():
+        summary.focus()
+        cell = ran.active_cell()
+        summary.press("ArrowDown")
+        if ran.active_cell() != cell:
+            strays.append(summary.inner_text())
+    assert strays == []
+
+
+SHOWN = "figure => ['view', 'said'].map(part => figure.querySelector(`[data-part=${part}]`).innerHTML).join()"
+
+
+def figures(notebook):
+    """The figures with controls, each as a locator; there is at least one."""
+    found = notebook.outputs("figure:has([data-part=controls])").all()
+    assert found
+    return found
+
+
+def changes(notebook, control, key):
+    """Press a key on a control, and wait until its figure shows something else."""
+    figure = control.locator("xpath=ancestor::figure").element_handle()
+    before = figure.evaluate(SHOWN)
+    control.press(key)
+    notebook.page.wait_for_function(
+        f"([figure, before]) => ({SHOWN})(figure) !== before", arg=[figure, before], timeout=5000
+    )
+
+
+@every_player
+def test_sliders_work_by_keyboard_without_a_kernel(ran):
+    ran.shutdown_kernel()
+    for figure in figures(ran):
+        for slider in figure.get_by_role("slider").all():
+            slider.press("Home")
+            cell = ran.active_cell()
+            for key in ("ArrowRight", "ArrowLeft", "End", "Home"):
+                changes(ran, slider, key)
+            assert ran.active_cell() == cell
+    assert ran.errors == []
+
+
+@every_player
+def test_buttons_work_by_keyboard_without_a_kernel(ran):
+    ran.shutdown_kernel()
+    for figure in figures(ran):
+        for name in figure.get_by_role("button").all_inner_texts():
+            slider = figure.get_by_role("slider")
+            slider.press("Home")
+            slider.press("ArrowRight")  # from the second step, each button leads to another one
+            cell = ran.active_cell()
+            changes(ran, figure.get_by_role("button", name=name), "Enter")
+            assert ran.active_cell() == cell
+    assert ran.errors == []
+
+
+# --- The checks themselves
+
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+GONE = "get_ipython().display_pub.publish({'application/vnd.jupyter.widget-view+json': {'model_id': 'gone'}})"
+FINE = [
+    f'<img src="{PIXEL}" alt="words"> <svg><title>words</title></svg> <svg aria-hidden="true"></svg>',
+    '<p style="color:#767676;background:#ffffff">4.54</p>',
+    '<p style="color:#949494;background:#ffffff;font-size:24px">3.03</p>',
+    '<p style="color:#999999"><button disabled>Back</button></p>',
+    "<script>console.log('a message')</script>.",
+]
+FLAWED = [
+    f'<img src="{PIXEL}" class="flaw-img">',
+    '<svg width="9" height="9" class="flaw-svg"></svg>.',
+    '<img src="flaw.png" alt="words">',
+    "<p class='flaw-empty'></p>",
+    '<p style="color:#808080;background:#666666">flaw-grey</p>',
+    '<p style="opacity:0.3">flaw-opacity</p>',
+    '<details><summary>+</summary><p style="color:rgb(0 0 0/9%)">flaw-folded</p></details>',
+    "<script>throw new Error('flaw-thrown')</script>.",
+    "<script>Promise.reject(new Error('flaw-rejected'))</script>.",
+    "<script>console.error('flaw-reported')</script>.",
+]
+
+
+@pytest.fixture(scope="module")
+def flawed(lab, browser):
+    """A notebook with outputs that are fine, and with flawed ones, after Run All."""
+    sources = [f"from IPython.display import HTML\nHTML({text!r})" for text in FINE + FLAWED]
+    write_notebook(lab, "flawed", [*sources, GONE])
+    with lab.open(browser, "flawed") as notebook:
+        notebook.run_all()
+        yield notebook
+
+
+@pytest.mark.parametrize(
+    ("check", "flaws"),
+    [
+        ("pictures_without_alt", ["flaw-img", "flaw-svg"]),
+        ("unreadable_outputs", ["flaw.png", "flaw-empty"]),
+        ("faint_texts", ["flaw-grey", "flaw-opacity", "flaw-folded"]),
+        ("widget_errors", ["Error displaying widget"]),
+        ("errors", ["flaw.png", "flaw-thrown", "flaw-rejected", "flaw-reported", "model not found"]),
+    ],
+)
+def test_flaws_are_found(flawed, check, flaws):
+    found = flawed.errors if check == "errors" else getattr(flawed, check)()
+    assert len(found) == len(flaws), found
+    assert all(flaw in "\n".join(found) for flaw in flaws), found
+
+
+def test_an_error_and_what_it_stopped_are_named(lab, browser):
+    write_notebook(lab, "fails", ["1 / 0", "2"])
+    with lab.open(browser, "fails") as notebook:
+        notebook.run_all()
+        first, second = notebook.cell_errors()
+    assert first.startswith("ZeroDivisionError: division by zero, in:\n1 / 0")
+    assert second == "not run:\n2"
+
+
+def test_a_cell_that_does_not_end_is_named(lab, browser):
+    write_notebook(lab, "endless", ["1", "while True: pass"])
+    with lab.open(browser, "endless") as notebook:
+        with pytest.raises(AssertionError, match=r"endless: Run All has not ended.*\nwhile True: pass"):
+            notebook.run_all(timeout=2)
+
+
+# --- Where something is missing
+
+
+def run_without(missing, tmp_path, **variables):
+    """Run one test of this file in a pytest of its own, where Chromium or playwright cannot be found."""
+    hide = "import sys; sys.modules['playwright'] = None; " if missing == "playwright" else ""
+    test = "tests/test_browser.py::test_a_notebook_opens_without_errors"
+    code = f"{hide}import pytest; pytest.main(['-q', '-p', 'no:cacheprovider', '{test}'])"
+    nowhere = {"PATH": str(tmp_path), "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)}
+    kept = {name: value for name, value in os.environ.items() if name != "BROWSER_TESTS"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=kept | nowhere | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
+
+
+ADVICE = {"Chromium": "-m playwright install chromium", "playwright": "-m pip install playwright"}
+
+
+@pytest.mark.parametrize("missing", ADVICE)
+def test_what_is_missing_is_said_once_at_the_end(missing, tmp_path):
+    *_, advice, counts = run_without(missing, tmp_path).splitlines()
+    assert counts.startswith(f"{len(LESSONS)} skipped")
+    assert advice.startswith(f"The tests in a browser did not run: they need {missing}")
+    assert ADVICE[missing] in advice
+
+
+@pytest.mark.parametrize("missing", ADVICE)
+def test_what_is_missing_is_an_error_where_the_tests_are_required(missing, tmp_path):
+    said = run_without(missing, tmp_path, BROWSER_TESTS="required")
+    assert said.splitlines()[-1].startswith(f"{len(LESSONS)} errors")
+    assert f"The tests in a browser did not run: they need {missing}" in said
