@@ -22,6 +22,11 @@ def prose(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
+def summary(body: str) -> str:
+    """The line of a <details> that is always seen. With the focus on it, JupyterLab's keys do nothing."""
+    return f'<summary data-lm-suppress-shortcuts="true" style="cursor:pointer">{body}</summary>'
+
+
 def show(body: str, text: str) -> None:
     """Display HTML and its text form as one output."""
     display({"text/html": body, "text/plain": text}, raw=True)

@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from helpers.cards import show
+from helpers.cards import show, summary
 from helpers.theme import is_light
 
 
@@ -70,7 +70,7 @@ def _card(fig: Figure, caption: str, text: str, dpi: float) -> str:
         f'<img alt="{alternative}" width="{width}" style="max-width:100%;height:auto" '
         f'src="data:image/png;base64,{source}"/>'
         f"<figcaption>{html.escape(caption)}</figcaption>"
-        f'<details style="margin-top:4px"><summary>In words</summary>{lines}</details>'
+        f'<details style="margin-top:4px">{summary("In words")}{lines}</details>'
         "</figure>"
     )
 

@@ -9,7 +9,6 @@
   let timer = null;
   // JupyterLab's own keys (arrows, Enter) must not act on the cell while one of these has the focus.
   const keepKeys = (element) => element.setAttribute("data-lm-suppress-shortcuts", "true");
-  keepKeys(figure.querySelector("summary"));
 
   const sliders = controls.map(({ label, values, start }) => {
     const row = document.createElement("label");

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from helpers.cards import summary
+
 _SCRIPT = Path(__file__).with_suffix(".js")
 _NO_SCRIPT = "Run the cell to get the controls."
 
@@ -70,7 +72,7 @@ def player(
         f"{html.escape(said[still])}</p>"
         f'<div data-part="view">{views[still]}</div>'
         f'<figcaption style="margin-top:6px">{html.escape(caption)}</figcaption>'
-        f'<details style="margin-top:4px"><summary style="cursor:pointer">In words</summary>{words}</details>'
+        f'<details style="margin-top:4px">{summary("In words")}{words}</details>'
         f'<script type="application/json" data-part="content">{_json(content)}</script>'
         f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>"
         "</figure>"

@@ -52,7 +52,13 @@ document.addEventListener("focusin", (event) => {
   const control = event.target;
   if (control.closest(".course-playground")) control.setAttribute("data-lm-suppress-shortcuts", "true");
 });
-</script>"""
+</script>
+<style>
+/* The arrow of the widgets' own dropdown is dark on dark. */
+[data-jp-theme-light="false"] .course-playground select {
+  appearance: auto; background-image: none; color-scheme: dark;
+}
+</style>"""
 
 
 def show_playground(libraries: Mapping[str, tuple]) -> None:

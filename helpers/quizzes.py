@@ -6,7 +6,7 @@ notebook that is not trusted, and in static views; a widget shows an error there
 
 import zlib
 
-from helpers.cards import card, prose, show
+from helpers.cards import card, prose, show, summary
 
 _KEYS = ("question", "options", "answer", "why")
 
@@ -42,7 +42,7 @@ def _html(number: int, question: dict) -> str:
         verdict = "Right." if index == question["answer"] else "Not right."
         options.append(
             f'<details name="{name}" style="margin:4px 0">'
-            f'<summary style="cursor:pointer">{prose(option)}</summary>'
+            f"{summary(prose(option))}"
             f'<div style="margin:2px 0 8px 16px"><b>{verdict}</b> {prose(why)}</div></details>'
         )
     return card(f"<div><b>{number}.</b> {prose(question['question'])}</div>{''.join(options)}")

@@ -169,6 +169,74 @@ def test_buttons_work_by_keyboard_without_a_kernel(ran):
     assert ran.errors == []
 
 
+# --- The playground, whose widgets need the kernel
+
+
+class Controls:
+    """The widgets of a playground, by keyboard."""
+
+    def __init__(self, notebook):
+        self.notebook = notebook
+
+    def press(self, name):
+        widgets = self.notebook.outputs(".course-playground")
+        widgets.get_by_role("button", name=name, exact=True).press("Enter")
+
+    def choose(self, name, option):
+        select = self.notebook.outputs(".course-playground").get_by_label(name, exact=True).first
+        select.press(option)  # its first letter
+
+    def wait_for(self, text, timeout=30):
+        self.notebook.wait_until("outputs.some(output => output.innerText.includes(arg))", text, timeout)
+
+
+@pytest.fixture
+def playground(lab, browser):
+    with lab.open(browser, "playground") as notebook:
+        notebook.run_all()
+        controls = Controls(notebook)
+        controls.wait_for("Ready.")
+        yield controls
+        assert notebook.errors == []
+
+
+def test_a_run_in_the_playground_shows_facts_timeline_steps_and_python(playground):
+    playground.press("Run")
+    playground.wait_for("Done, after")
+    for text in ("4 tasks: a1, a2, a3, b1.", "Step 1 of", "chain.ainvoke("):
+        playground.wait_for(text)
+    assert playground.notebook.pictures_without_alt() == []
+    playground.press("Forward")
+    playground.wait_for("Step 2 of")
+    playground.notebook.set_theme("JupyterLab Dark")
+    assert playground.notebook.faint_texts() == []
+
+
+def test_a_second_run_is_refused_and_cancel_ends_the_first(playground):
+    seconds = playground.notebook.outputs(".course-playground").get_by_label("seconds").first
+    seconds.fill("5")
+    seconds.press("Enter")
+    playground.press("Run")
+    playground.wait_for("Running: 0 of 4")
+    playground.press("Run")
+    playground.wait_for("One run at a time: one is under way. Cancel ends it.")
+    playground.press("Cancel")
+    playground.wait_for("Cancelled: ", timeout=5)
+
+
+def test_kept_runs_are_compared(playground):
+    for number in (1, 2):
+        playground.press("Run")
+        playground.wait_for("Done, after")
+        playground.press("Keep")
+        playground.wait_for(f"Kept as {number}")
+        playground.choose("library", "l")
+    playground.press("Compare")
+    playground.wait_for("Compared: 2 kept runs.")
+    picture = playground.notebook.outputs('img[alt*="2: ainvoke, 4 branches, langchain-core"]')
+    picture.wait_for(timeout=5000)
+
+
 # --- The checks themselves
 
 
