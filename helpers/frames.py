@@ -17,6 +17,7 @@ MOST = 400  # frames; nobody steps through more
 
 _TIMER = "sleep"  # the reason of a task that waits for its timer
 _OVERDUE = "overdue"  # the reason of a task whose timer is due while the loop is busy
+_TIME_LIMIT = "time limit"  # a timer that is not its own sleep has ended its wait
 _CANCELLED = "cancelled"  # the reason of a task that is ready because what it awaited was cancelled
 _AWAITED = {
     "gather": "asyncio.gather",
@@ -70,7 +71,7 @@ def frames(recording: Recording, units: Iterable[Unit] | None = None) -> list[Fr
     `MOST` frames, RuntimeError inside the block that is recorded.
     """
     require_recording(recording)
-    shown = _default_units(recording) if units is None else list(units)
+    shown = default_units(recording) if units is None else list(units)
     events = _events(recording, shown)
     if len(events) > MOST:
         raise ValueError(
@@ -91,7 +92,8 @@ class _Event:
     reason: str = ""
 
 
-def _default_units(recording: Recording) -> list[Unit]:
+def default_units(recording: Recording) -> list[Unit]:
+    """What `frames` shows of a recording: its lanes, and the units that all others stem from."""
     lanes = recording.lanes()
     if not any(unit.kind == "task" for unit in lanes):
         return lanes
@@ -159,6 +161,9 @@ class _Scene:
         self.suspensions = {}
         for suspension in recording.suspensions:
             self.suspensions.setdefault(suspension.unit, []).append(suspension)
+        self.places = {}
+        for place in sorted([*recording.suspensions, *recording.passages], key=lambda place: place.time):
+            self.places.setdefault(place.unit, []).append(place)
         self.woken = {}  # unit -> when it became ready; the order of a toy loop's timers
         for span in recording.spans:
             if span.state is State.READY:
@@ -213,20 +218,28 @@ class _Scene:
             return f"The timer of {name} is due, but the loop is busy: {name} has to wait."
         if before.reason == _OVERDUE:
             return f"The loop is back and finds the timer of {name} due: {name} {end_of_queue}"
+        if event.reason == _TIME_LIMIT:
+            return f"{self._idle()}A timer is due that ends the wait of {name}: {name} {end_of_queue}"
         if event.reason == _CANCELLED:
             due = self._due(event.unit, event.time) if before.reason == _TIMER else None
             if due is not None and event.time < due:
-                return f"{name} is woken before its timer is due. It {end_of_queue}"
+                return f"The sleep of {name} is cancelled before its timer is due. {name} {end_of_queue}"
             return f"What {name} awaits is cancelled. {name} {end_of_queue}"
         if _goes_on(before):
             return f"{name} gives up the thread for one turn and {end_of_queue}"
         if before.state is State.QUEUED:
             return f"{_admitted(before.reason, name)} It {end_of_queue}"
-        if before.reason != _TIMER:
-            return f"What {name} awaits has happened. {name} {end_of_queue}"
-        idle = not any(self._is_busy(unit) for unit in self.now)
-        wait = "The loop has nothing to run and waits for the earliest timer. " if idle else ""
-        return f"{wait}The timer of {name} is due: {name} {end_of_queue}"
+        if before.reason == _TIMER:
+            return f"{self._idle()}The timer of {name} is due: {name} {end_of_queue}"
+        awaited = self._awaited_task(event.unit, event.time)
+        if before.reason in ("task", "") and awaited:
+            return f"{name} awaits {awaited}, which has ended: {name} {end_of_queue}"
+        return f"What {name} awaits has happened. {name} {end_of_queue}"
+
+    def _idle(self) -> str:
+        if any(self._is_busy(unit) for unit in self.now):
+            return ""
+        return "The loop has nothing to run and waits for the earliest timer. "
 
     def _say_running(self, event: _Event, name: str, before: _Event | None) -> str:
         if _goes_on(before):
@@ -244,7 +257,7 @@ class _Scene:
     def _say_waiting(self, event: _Event, name: str, before: _Event | None) -> str:
         if event.reason == _TIMER:
             return f"{name} awaits a sleep. Its timer is set, and {name} suspends."
-        return f"{name} awaits {_AWAITED.get(event.reason, event.reason)} and suspends."
+        return f"{name} awaits {self._awaits(event, event.time)} and suspends."
 
     def _say_queued(self, event: _Event, name: str, before: _Event | None) -> str:
         what = "a permit" if "Semaphore" in event.reason else event.reason
@@ -269,7 +282,7 @@ class _Scene:
             timers=tuple((self.names[unit], due) for due, _, unit in timers),
             overdue=self._named(overdue),
             suspended=tuple(
-                (self.names[unit], _AWAITED.get(self.now[unit].reason, self.now[unit].reason))
+                (self.names[unit], self._awaits(self.now[unit], time))
                 for unit in self._in(State.WAITING)
                 if unit not in sleepers
             ),
@@ -309,8 +322,17 @@ class _Scene:
     def _next_turn(self, unit: int, time: float) -> float:
         return next((woken for woken in self.woken.get(unit, ()) if woken > time), float("inf"))
 
+    def _awaits(self, event: _Event, time: float) -> str:
+        """What a unit that waits awaits, in words."""
+        named = self._awaited_task(event.unit, time) if event.reason in ("task", "") else None
+        return named or _AWAITED.get(event.reason, event.reason)
+
+    def _awaited_task(self, unit: int, time: float) -> str | None:
+        so_far = [each.awaits for each in self.suspensions.get(unit, ()) if each.time <= time]
+        return self.names.get(so_far[-1]) if so_far else None
+
     def _place(self, unit: int, time: float) -> tuple[str, int] | None:
-        so_far = [each for each in self.suspensions.get(unit, ()) if each.time <= time]
+        so_far = [each for each in self.places.get(unit, ()) if each.time <= time]
         if so_far:
             return so_far[-1].file, so_far[-1].line
         return (self.units[unit].file, self.units[unit].line) if self.units[unit].file else None
@@ -330,10 +352,11 @@ def _admitted(reason: str, name: str) -> str:
 def _unique_names(units: list[Unit]) -> dict[int, str]:
     """Unit -> its name, with a number where several have the same."""
     total, names = Counter(unit.name for unit in units), {}
-    numbered = {name: (f"{name} {number}" for number in count(1)) for name in total}
+    numbers = {name: count(1) for name in total}
     for unit in units:
         if total[unit.name] == 1:
             names[unit.id] = unit.name
         else:
-            names[unit.id] = next(name for name in numbered[unit.name] if name not in total)
+            numbered = (f"{unit.name} {number}" for number in numbers[unit.name])
+            names[unit.id] = next(name for name in numbered if name not in total)
     return names

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import sys
 import threading
 import time
 from asyncio.base_events import BaseEventLoop
@@ -33,6 +34,8 @@ selected: ContextVar[Recorder | None] = ContextVar("selected", default=None)
 
 _hooks: list[tuple[Any, str, Callable]] = []
 _MACHINERY = (os.path.dirname(asyncio.__file__), __file__)
+_RECORDER = os.path.join(os.path.dirname(__file__), "recorder.py")
+_STEP = Handle._run.__code__  # below it there is the loop
 _STEP_NAMES = {"TaskStepMethWrapper", "task_wakeup", "__step", "__wakeup"}
 
 
@@ -100,7 +103,7 @@ def _runs(recorder: Recorder, original: Callable) -> Callable:
         if task is not None:
             return recorder.run_step(task, original, handle)
         when = getattr(handle, "_when", None)
-        late = 0 if when is None else handle._loop.time() - when
+        late = None if when is None else handle._loop.time() - when
         return recorder.run_callback(handle._callback, late, original, handle)
 
     return run
@@ -187,6 +190,7 @@ def _sleeps(recorder: Recorder, original: Callable) -> Callable:
         track = here.track
         if track is None:
             return original(seconds)
+        recorder.note_place(running_frame())
         track.note(State.BLOCKED, here.number, "time.sleep")
         # A loop on a virtual clock lets the time pass without waiting.
         pause = getattr(asyncio._get_running_loop(), "pass_time", original)
@@ -255,6 +259,24 @@ def innermost_frame(coroutine: CoroutineType) -> FrameType | None:
     """Where a coroutine is suspended: the frame of the innermost coroutine that it awaits."""
     frames = [frame for awaitable, frame in _awaited(coroutine) if isinstance(awaitable, CoroutineType)]
     return frames[-1] if frames else None
+
+
+def awaited_name(coroutine: CoroutineType) -> str | None:
+    """The name of the toy task that a suspended coroutine awaits: through a generator, its `__await__`."""
+    *_, (awaitable, frame) = _awaited(coroutine)
+    if not isinstance(awaitable, GeneratorType):
+        return None
+    return getattr(frame.f_locals.get("self"), "name", None)
+
+
+def running_frame() -> FrameType | None:
+    """Where the code is that led here: its innermost frame outside asyncio, within the step of its task."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not _STEP:
+        if not frame.f_code.co_filename.startswith((*_MACHINERY, _RECORDER)):
+            return frame
+        frame = frame.f_back
+    return None
 
 
 def _awaited(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:

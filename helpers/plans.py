@@ -13,6 +13,7 @@ from helpers.workloads import spend_cpu
 WORK = ("I/O", "CPU")
 SIDES = ("async", "sync", "both")
 LIBRARIES = {"ours": "lessons", "langchain-core": "langchain_core.runnables"}  # name -> what to import from
+_WHERE = {"ours": "\n\nRun it with the Python of the course and in its folder: it imports from lessons.\n"}
 FAILURE = "no answer from the model"  # the message of a branch that fails
 
 MAX_CALLS = 200  # of branches, in one run
@@ -87,7 +88,7 @@ class Plan:
         if self.least_seconds > MAX_TOTAL:
             raise ValueError(
                 f"this run would take at least {self.least_seconds:.3g} s; at most {MAX_TOTAL:g} s are "
-                "allowed: choose fewer branches, a shorter latency or a higher limit"
+                f"allowed: {self.shorter}"
             )
 
     @property
@@ -138,9 +139,16 @@ class Plan:
         return max(self.longest, len(self.values) * cpu, self.total / at_a_time)
 
     @property
+    def shorter(self) -> str:
+        """How to make a plan of a run that takes less time."""
+        if self.max_concurrency is None:
+            return "choose fewer branches or a shorter latency"
+        return "choose fewer branches, a shorter latency or a higher limit"
+
+    @property
     def title(self) -> str:
-        """The plan in short: "ainvoke, 4 branches, at most 2, ours"."""
-        limit = [] if self.max_concurrency is None else [f"at most {self.max_concurrency}"]
+        """The plan in short: "ainvoke, 4 branches, limit 2, ours"."""
+        limit = [] if self.max_concurrency is None else [f"limit {self.max_concurrency}"]
         return ", ".join([self.way, self._counted(), *limit, self.library])
 
     def _counted(self) -> str:
@@ -155,7 +163,7 @@ def python(plan: Plan) -> str:
     needs_time = used - {("I/O", "async")}
     imports = ["import asyncio"] * needs_asyncio + ["import time"] * bool(needs_time)
     head = [
-        f'"""{plan.title}."""',
+        f'"""{plan.title}.{_WHERE.get(plan.library, "")}"""',
         "\n".join(imports),
         f"from {LIBRARIES[plan.library]} import RunnableLambda, RunnableParallel",
     ]

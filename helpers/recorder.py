@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter_ns
+from types import FrameType
 from typing import Any
 
 from helpers import hooks
@@ -65,6 +66,7 @@ class Recorder:
         self.here = _Here(self.log)
         self._tasks: dict[asyncio.Task, Track] = {}
         self._toys: dict[str, Track] = {}
+        self._toy_coroutines: dict[Track | None, Coroutine] = {}
         self.first_step: Track | None = None  # the step of the block's task that was on when recording began
         self._uninstall = hooks.install(self)
         self._gc_was_on = gc.isenabled()
@@ -115,12 +117,23 @@ class Recorder:
     def task_ready(self, task: asyncio.Task, is_cancelled: bool) -> None:
         """The task was put on its loop's ready queue, perhaps because what it awaited was cancelled."""
         track = self._tasks.get(task) or self._new_task(task)
+        here = self.here
+        self.note_place(hooks.running_frame())
+        if here.is_timer and track.reason != "sleep":
+            track.note(State.READY, reason="time limit")
+            return
         if is_cancelled:
             track.note(State.READY, reason="cancelled")
             return
-        if self.here.due is not None:
-            track.note(State.READY, reason="overdue", since=self.here.due)
+        if here.due is not None:
+            track.note(State.READY, reason="overdue", since=here.due)
         track.note(State.READY)
+
+    def note_place(self, frame: FrameType | None) -> None:
+        """Note where the unit is that runs here, if one does."""
+        if frame is not None and self.here.track is not None:
+            code = frame.f_code
+            self.log.passages.append((self.here.track, self.log.clock(), code.co_filename, frame.f_lineno))
 
     def run_step(self, task: asyncio.Task, run: Callable, handle: asyncio.Handle) -> None:
         """Take one step of a task."""
@@ -134,16 +147,19 @@ class Recorder:
             self._end_step(track)
             here.track = outer
 
-    def run_callback(self, callback: Callable, late: float, run: Callable, handle: asyncio.Handle) -> None:
-        """Run a callback that is no step, `late` seconds after it was due."""
+    def run_callback(
+        self, callback: Callable, late: float | None, run: Callable, handle: asyncio.Handle
+    ) -> None:
+        """Run a callback that is no step, `late` seconds after its timer was due; None: it has no timer."""
         here = self.here
+        here.is_timer = late is not None
         start = self.log.clock()
-        due = start - int(late * 1e9)
+        due = start - int((late or 0) * 1e9)
         here.due = due if due < here.idle_from else None  # else the loop was not busy, only woken late
         try:
             run(handle)
         finally:
-            here.due = None
+            here.due, here.is_timer = None, False
             name = hooks.function_name(callback)
             self.log.callbacks.append((start, self.log.clock(), here.number, name))
 
@@ -210,7 +226,9 @@ class Recorder:
         if not track.is_in(State.READY):  # it is if the step put the task back on the ready queue
             track.note(State.QUEUED if reason in hooks.QUEUES else State.WAITING, reason=reason)
         if frame is not None:
-            self.log.suspensions.append((track, track.events[-1][0], frame.f_code, frame.f_lineno))
+            awaited = self._tasks.get(task._fut_waiter)
+            place = (track, track.events[-1][0], frame.f_code, frame.f_lineno, awaited)
+            self.log.suspensions.append(place)
 
     # Threads and work items of executors
 
@@ -279,6 +297,8 @@ class Recorder:
             raise ValueError(f"a toy loop's event is one of {', '.join(_TOY_STATES)}, not {event!r}")
         state, detail = _TOY_STATES[event]
         here = self.here
+        if state is State.READY and here.track in self._toy_coroutines:
+            self.note_place(self._toy_coroutines[here.track].cr_frame)
         toy = self._toys.get(name)
         if toy is None or toy.done is not None:
             toy = self._toys[name] = self.log.add("toy", name, parent=here.track)
@@ -293,9 +313,12 @@ class Recorder:
             toy.note(state, reason=detail)
         if coroutine is not None:
             toy.code = coroutine.cr_code
+            self._toy_coroutines[toy] = coroutine
             frame = hooks.innermost_frame(coroutine)
             if state is State.WAITING and frame is not None:
-                self.log.suspensions.append((toy, toy.events[-1][0], frame.f_code, frame.f_lineno))
+                awaited = self._toys.get(hooks.awaited_name(coroutine))
+                place = (toy, toy.events[-1][0], frame.f_code, frame.f_lineno, awaited)
+                self.log.suspensions.append(place)
 
     def _cut(self, track: Track) -> int:
         """Begin a new stretch of a running track, and return the time."""
@@ -311,4 +334,5 @@ class _Here(threading.local):
         self.number = log.add_thread(threading.current_thread().name)
         self.track: Track | None = None  # what the thread executes
         self.idle_from = 0  # when its event loop last had nothing more to run
+        self.is_timer = False  # whether a timer's callback runs
         self.due: int | None = None  # when the timer was due whose callback runs, if the loop was busy then

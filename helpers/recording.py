@@ -85,11 +85,25 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """Where a task gave up the loop: its innermost line outside asyncio."""
+    """Where a task gave up the loop: its innermost line outside asyncio.
+
+    awaits: the unit that it awaits, if that is a task.
+    """
 
     unit: int
     time: float
     function: str
+    file: str
+    line: int
+    awaits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Where a task was when it did something that shows: made another unit ready, or blocked its thread."""
+
+    unit: int
+    time: float
     file: str
     line: int
 
@@ -112,6 +126,7 @@ class Recording:
     """Unit -> from its first asyncio.Semaphore permit to its last release; None: asked, never got one."""
     timers: list[Timer] = field(default_factory=list)  # in the order in which they were set
     suspensions: list[Suspension] = field(default_factory=list)  # in the order in which they happened
+    passages: list[Passage] = field(default_factory=list)  # in the order in which they happened
     observer: Callable[[str, str, Any], None] | None = field(default=None, repr=False, compare=False)
     """Set by the recorder for as long as the block runs."""
 

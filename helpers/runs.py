@@ -145,8 +145,8 @@ def describe_times(outcome: Outcome) -> str:
         return ""
     plan = outcome.plan
     text = (
-        f"It took {_seconds(outcome.seconds)}. The longest branch takes {_seconds(plan.longest)}, "
-        f"all calls one after another {_seconds(plan.total)}."
+        f"It took {_seconds(outcome.seconds)}. Planned are {_seconds(plan.longest)} for the longest branch, "
+        f"and {_seconds(plan.total)} for all calls together."
     )
     if len(outcome.parts_at) > 1:
         first, last = outcome.parts_at[0], outcome.parts_at[-1]
@@ -177,7 +177,7 @@ def _verdict(outcome: Outcome, end_order: bool) -> str:
         case "deadline":
             return (
                 f"Ended after {outcome.reason}, the longest that a run may take: {done}. "
-                "Choose fewer branches, a shorter latency or a higher limit."
+                f"{outcome.plan.shorter.capitalize()}."
             )
         case "broken":
             return f"The chain could not be built: {outcome.reason}."

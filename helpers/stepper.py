@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from helpers.cards import show
-from helpers.frames import Frame, frames
+from helpers.frames import Frame, default_units, frames
 from helpers.player import Control, player
 from helpers.recorder import record
 from helpers.recording import Recording, State
@@ -23,6 +23,7 @@ from helpers.virtual_clock import run_on_virtual_clock
 
 _FILLS = THEMES["light"].fills
 _GREY = "#e4e4e4"
+_MOST_TURNS = 2000  # of the event loop: then more happened than can be shown
 _CAPTION = "What happened, step by step."
 _STYLE = "max-width:1200px;font:14px/1.45 var(--jp-content-font-family,system-ui,sans-serif)"
 # What is inside the views has no var(): JupyterLab strips it where a notebook is not trusted.
@@ -32,10 +33,11 @@ _BOXES = (
     "align-content:start"
 )
 _CODE = "flex:1 1 380px;font-family:monospace;font-size:13px;line-height:1.5"
-_LINE = "display:flex;gap:12px;padding:0 6px"
-_TEXT = "flex:1 0 60%;box-sizing:border-box;white-space:pre-wrap;overflow-wrap:anywhere"
-_WHO = "flex:0 1 auto;text-align:right"
+_LINE = "display:flex;flex-wrap:wrap;column-gap:12px;padding:0 6px"
+_TEXT = "flex:0 1 auto;box-sizing:border-box;white-space:pre-wrap;overflow-wrap:anywhere"
+_WHO = "flex:none;margin-left:auto"
 _MARKED = ";background:rgba(128,128,128,0.25)"
+_LOOP = {"running now", "ready queue", "timers", "suspended on"}  # shown where there is a loop
 _CHIP = "display:inline-block;margin:2px 4px 2px 0;padding:1px 9px;border-radius:9px;border:1px solid #555;"
 
 
@@ -65,18 +67,24 @@ def step_through(
         if inspect.iscoroutine(coroutine_function):
             coroutine_function.close()
             raise TypeError(f"step_through takes a coroutine function: hand over {given}, not {given}()")
+        if inspect.isasyncgenfunction(coroutine_function):
+            raise TypeError(f"step_through takes a coroutine function; {given} is a generator, with a yield")
         raise TypeError(f"step_through takes a coroutine function (async def), not {given}")
     name = _plain(coroutine_function).__name__
     sources = [_Source(function) for function in (coroutine_function, *functions)]
+    _require_no_arguments(coroutine_function, name, () if loop is None else (loop,))
     if loop is None:
         recording, failure = _run_on_asyncio(coroutine_function, name)
         units = [unit for unit in recording.units.values() if unit.parent is not None]  # all but the recorder
     else:
         recording, failure = _run_on_toy(loop, coroutine_function, name)
         units = list(recording.units.values())
+    title = caption or f"{name}, step by step."
+    if loop is None and any(unit.kind == "thread" for unit in units):
+        title += " The clock stands still for what a worker thread does."
     try:
         if units:
-            show(*_card(frames(recording, units), sources, caption or f"{name}, step by step."))
+            show(*_card(frames(recording, units), sources, title))
     finally:
         if failure is not None:
             raise failure
@@ -94,13 +102,20 @@ def show_steps(recording: Recording, *functions: Callable, caption: str | None =
 
 def steps_card(recording: Recording, *functions: Callable, caption: str = _CAPTION) -> tuple[str, str]:
     """What `show_steps` shows, as HTML and as plain text; it raises the same."""
-    return _card(frames(recording), [_Source(function) for function in functions], caption)
+    steps = frames(recording)
+    if len(default_units(recording)) < len(recording.units):
+        caption += " Tasks that only make others and wait for them are left out."
+    return _card(steps, [_Source(function) for function in functions], caption)
 
 
 def _card(steps: list[Frame], sources: list[_Source], caption: str) -> tuple[str, str]:
-    has_threads = any(step.threads for step in steps)
-    has_permits = any(step.permits for step in steps)
-    views = [_view(step, sources, has_permits, has_threads) for step in steps]
+    boxes = [_boxes(step) for step in steps]
+    ever = {title for each in boxes for title, chips in each.items() if chips}
+    shown = [title for title in boxes[0] if title in ever or (title in _LOOP and ever & _LOOP)]
+    views = [
+        _view([_box(title, each[title]) for title in shown], sources, step)
+        for step, each in zip(steps, boxes)
+    ]
     words = "".join(f"<li>{html.escape(step.said)}</li>" for step in steps)
     text = "\n".join([caption, *(f"{number}. {step.said}" for number, step in enumerate(steps, 1))])
     control = Control("step", [str(number) for number in range(1, len(steps) + 1)])
@@ -121,6 +136,14 @@ def _crowd(step: Frame) -> int:
 # --- Running
 
 
+def _require_no_arguments(function: Callable, name: str, given: tuple) -> None:
+    try:
+        inspect.signature(function).bind(*given)
+    except TypeError as error:
+        advice = "it is given the loop alone" if given else "functools.partial gives it what it needs"
+        raise TypeError(f"{name} cannot be called: {error}; {advice}") from None
+
+
 def _run_on_asyncio(coroutine_function: Callable, name: str) -> tuple[Recording, BaseException | None]:
     recording, failure = Recording(), None
 
@@ -130,7 +153,7 @@ def _run_on_asyncio(coroutine_function: Callable, name: str) -> tuple[Recording,
             await asyncio.create_task(coroutine_function(), name=name)
 
     try:
-        run_on_virtual_clock(run())
+        run_on_virtual_clock(run(), _MOST_TURNS)
     except BaseException as error:
         failure = error
     return recording, failure
@@ -196,7 +219,7 @@ def _indent(text: str) -> int:
 def _line(text: str, names: list[str], step: Frame) -> str:
     if not names:
         return f'<div style="{_LINE}">{_code(" ", text)}</div>'
-    mark = "▶" if any(name in step.running for name in names) else "·"
+    mark = "▶" if any(name in step.running for name in names) else "•"
     here = ", ".join(f"▶ {name}" if name in step.running else name for name in names)
     who = f'<b style="{_WHO}">{html.escape(here)}</b>'
     return f'<div style="{_LINE}{_MARKED}">{_code(mark, text)}{who}</div>'
@@ -208,18 +231,20 @@ def _code(mark: str, text: str) -> str:
     return f'<span style="{_TEXT};{indent}">{mark} {html.escape(text)}</span>'
 
 
-def _view(step: Frame, sources: list[_Source], has_permits: bool, has_threads: bool) -> str:
-    boxes = [
-        _box("running now", [_running(name, dict(step.blocked).get(name)) for name in step.running]),
-        _box("ready queue", [_chip(name, State.READY) for name in step.ready]),
-        _box("timers", [_timer(name, due, step) for name, due in step.timers]),
-        _box("suspended on", [_chip(f"{name} ← {what}", State.WAITING) for name, what in step.suspended]),
-    ]
-    if has_permits:
-        boxes.append(_box("queued for a permit", [_chip(name, State.QUEUED) for name in step.permits]))
-    if has_threads:
-        boxes.append(_box("worker threads", [_worker(name, state) for name, state in step.threads]))
-    boxes.append(_box("done", [_ended(name, outcome) for name, outcome in step.done]))
+def _boxes(step: Frame) -> dict[str, list[str]]:
+    """Title of a box -> what is in it."""
+    return {
+        "running now": [_running(name, dict(step.blocked).get(name)) for name in step.running],
+        "ready queue": [_chip(name, State.READY) for name in step.ready],
+        "timers": [_timer(name, due, step) for name, due in step.timers],
+        "suspended on": [_chip(f"{name} ← {what}", State.WAITING) for name, what in step.suspended],
+        "queued for a permit, lock or queue": [_chip(name, State.QUEUED) for name in step.permits],
+        "worker threads": [_worker(name, state) for name, state in step.threads],
+        "done": [_ended(name, outcome) for name, outcome in step.done],
+    }
+
+
+def _view(boxes: list[str], sources: list[_Source], step: Frame) -> str:
     left = f'<div style="{_BOXES}">{"".join(boxes)}</div>'
     code = '<div style="height:1em"></div>'.join(source.html(step) for source in sources)
     right = f'<div style="{_FRAME}{_CODE}">{code}</div>' if sources else ""

@@ -22,7 +22,7 @@ try:
 except ImportError:  # only Linux counts how often a thread gave up the CPU
     RUSAGE_THREAD = None
 
-from helpers.recording import KINDS, Call, Recording, Span, State, Suspension, Timer, Unit
+from helpers.recording import KINDS, Call, Passage, Recording, Span, State, Suspension, Timer, Unit
 
 _JUDGED_FROM = 1_000_000  # ns; a shorter stretch in a thread counts as running
 _CPU_CLOCK_TICK = 16_000_000 if sys.platform == "win32" else 0  # ns
@@ -107,6 +107,11 @@ class Track:
         self.outcome = outcome
         self.done = self.note(None)
 
+    @property
+    def reason(self) -> str:
+        """The reason of the last event."""
+        return self.events[-1][3] if self.events else ""
+
     def is_in(self, state: State) -> bool:
         """Whether the last event put the unit into `state`."""
         return bool(self.events) and self.events[-1][1] is state
@@ -121,7 +126,8 @@ class Log:
     calls: list[list] = field(default_factory=list)  # [track, name, start, end or None]
     callbacks: list[tuple[int, int, int, str]] = field(default_factory=list)  # start, end, thread, name
     timers: list[tuple[Track, int, int]] = field(default_factory=list)  # track, created, due
-    suspensions: list[tuple[Track, int, CodeType, int]] = field(default_factory=list)  # ..., code, line
+    suspensions: list[tuple] = field(default_factory=list)  # track, time, code, line, awaited track or None
+    passages: list[tuple[Track, int, str, int]] = field(default_factory=list)  # track, time, file, line
     threads: dict[int, str] = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
     thread_numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -190,8 +196,20 @@ class Log:
             if track.kind in KINDS
         ]
         recording.suspensions = [
-            Suspension(track.id, seconds(time), short_name(code.co_qualname), code.co_filename, line)
-            for track, time, code, line in self.suspensions
+            Suspension(
+                track.id,
+                seconds(time),
+                short_name(code.co_qualname),
+                code.co_filename,
+                line,
+                awaited.id if awaited and awaited.kind in KINDS else None,
+            )
+            for track, time, code, line, awaited in self.suspensions
+            if track.kind in KINDS
+        ]
+        recording.passages = [
+            Passage(track.id, seconds(time), file, line)
+            for track, time, file, line in self.passages
             if track.kind in KINDS
         ]
         recording.duration = seconds(end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import selectors
 import sys
 import threading
@@ -14,15 +15,19 @@ from typing import Any
 
 from helpers.hooks import selected
 
+_PATIENCE = 0.5  # seconds that an interrupted coroutine has for its clean-up
 _DIGITS = 9  # of a second; the clock shows whole nanoseconds, else 0.1 s three times would not be 0.3 s
 
 
-def run_on_virtual_clock(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, float]:
+def run_on_virtual_clock(
+    coroutine: Coroutine[Any, Any, Any], most_turns: int | None = None
+) -> tuple[Any, float]:
     """Simulate: run a coroutine on a clock that jumps to the next timer as soon as every task waits.
 
     Returns (what the coroutine returned, how many seconds passed on that clock). These are exact, the
     same in every run, and take next to no real time: 100 sleeps of 1 s, five at a time, give 20.0.
-    Raises what the coroutine raised, or RuntimeError if every task waits and nothing can wake one.
+    Raises what the coroutine raised, or RuntimeError if every task waits and nothing can wake one, or if
+    the loop has turned `most_turns` times and the coroutine still runs.
 
     It works in a cell too: the event loop runs in a thread of its own, which has ended when this
     returns. Context variables flow in, not out. A recording around it sees nothing of it; one that the
@@ -40,7 +45,7 @@ def run_on_virtual_clock(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, floa
         raise TypeError(
             f"run_on_virtual_clock takes a coroutine, such as main() of an async def, not a {kind}"
         )
-    loop = _VirtualLoop()
+    loop = _VirtualLoop(most_turns)
     outcome = Future()
 
     def run() -> None:
@@ -68,14 +73,20 @@ def run_on_virtual_clock(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, floa
                 loop.call_soon_threadsafe(cancel)
             except RuntimeError:  # the loop has been closed in the meantime
                 pass
+            thread.join(_PATIENCE)
+            if thread.is_alive():  # it computes and gives its loop no turn
+                interrupt = ctypes.py_object(KeyboardInterrupt)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), interrupt)
         thread.join()
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop that tells the time by its clock, which only its selector moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_turns: int | None) -> None:
         self.clock = 0.0
+        self.most_turns = most_turns
+        self.turns = 0
         self.held = 0  # how many things are awaited that other threads work on
         self.reading = count()
         super().__init__(_JumpingSelector(self))
@@ -124,10 +135,13 @@ class _JumpingSelector(selectors.DefaultSelector):
         return super().register(*args)
 
     def select(self, timeout: float | None = None) -> list:
+        loop = self.loop
+        loop.turns += 1
+        if loop.turns == loop.most_turns:
+            raise RuntimeError(f"after {loop.turns:,} turns of its event loop it has not ended")
         events = super().select(0)  # threads may have woken the loop
         if events or timeout == 0:
             return events
-        loop = self.loop
         if loop.held:
             return super().select()
         if timeout is None:

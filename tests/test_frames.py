@@ -24,6 +24,7 @@ from helpers import frames as frames_module
 from helpers.frames import frames
 from helpers.recorder import record, working_on
 from helpers.recording import Recording, Span, State, Unit
+from helpers.stepper import _run_on_toy
 from helpers.virtual_clock import run_on_virtual_clock
 from helpers.workloads import REVIEW, Gate, akeywords, asentiment, asummary, keywords, summary
 from lessons.lesson1_async_execution import event_loop
@@ -142,6 +143,9 @@ async def nap(seconds):
     await asyncio.sleep(seconds)
 
 
+END_OF_QUEUE = "goes to the end of the ready queue."
+
+
 def tasks(**functions):
     return [asyncio.create_task(coroutine, name=name) for name, coroutine in functions.items()]
 
@@ -219,7 +223,8 @@ def test_where_in_the_source_each_coroutine_is():
     found = steps(main)
     assert {file for frame in found for file, _ in frame.places.values()} == {__file__}
     lines = [{name: place[1] - begin for name, place in frame.places.items()} for frame in found]
-    assert lines[:3] == [{"main": 0}, {"main": 0}, {"main": 0, "a": start - begin}]
+    creates = tasks.__code__.co_firstlineno + 1 - begin  # while it runs, the line of what it does
+    assert lines[:3] == [{"main": 0}, {"main": 0}, {"main": creates, "a": start - begin}]
     suspended = next(frame for frame in found if frame.said.startswith("main awaits asyncio.gather"))
     assert suspended.places == {"main": (__file__, begin + 1), "a": (__file__, start), "b": (__file__, start)}
     slept = next(frame for frame in found if len(frame.timers) == 2)
@@ -391,7 +396,7 @@ def test_the_queue_before_a_limit(make, what):
         (wait_to_get, "Queue.get"),
         (wait_for_an_event, "Event.wait"),
         (wait_for_a_future, "a future"),
-        (wait_for_a_task, "another task"),
+        (wait_for_a_task, "nap"),
         (wait_for_a_group, "the tasks of its TaskGroup"),
         (wait_for_the_first, "asyncio.wait"),
     ],
@@ -402,9 +407,11 @@ def test_what_a_task_awaits(make, what):
 
     found = steps(main)
     said = [said for said in say(found) if said.startswith(("waiter awaits", "What waiter"))]
+    is_task = make is wait_for_a_task
+    woken = "waiter awaits nap, which has ended:" if is_task else "What waiter awaits has happened."
     assert said == [
         f"waiter awaits {what} and suspends.",
-        "What waiter awaits has happened. waiter goes to the end of the ready queue.",
+        f"{woken} waiter goes to the end of the ready queue.",
     ]
     assert ("waiter", what) in found[say(found).index(said[0])].suspended
 
@@ -438,10 +445,10 @@ def test_the_end_of_a_task_comes_before_the_waking_of_the_one_that_awaits_it():
     assert say(steps(main))[-8:-1] == [
         "The loop takes inner from the head of the ready queue and runs it.",
         "inner is done.",
-        "What outer awaits has happened. outer goes to the end of the ready queue.",
+        "outer awaits inner, which has ended: outer goes to the end of the ready queue.",
         "The loop takes outer from the head of the ready queue and runs it.",
         "outer is done.",
-        "What main awaits has happened. main goes to the end of the ready queue.",
+        "main awaits outer, which has ended: main goes to the end of the ready queue.",
         "The loop takes main from the head of the ready queue and runs it.",
     ]
 
@@ -456,7 +463,7 @@ def test_several_await_the_same_task():
 
     said = say(steps(main))
     end = said.index("shared is done.")
-    assert said[end + 1].startswith("What a awaits") and said[end + 2].startswith("What b awaits")
+    assert said[end + 1].startswith("a awaits shared, which") and said[end + 2].startswith("b awaits shared")
 
 
 # A loop that is blocked
@@ -473,7 +480,7 @@ async def blocked_loop():
 def test_timers_that_are_due_stay_timers_until_the_loop_is_back():
     found = steps(blocked_loop)
     begin = say(found).index("summary blocks the loop's thread in time.sleep. No other task can run.")
-    rest = "suspended: blocked_loop on another task"
+    rest = "suspended: blocked_loop on sentiment"
     assert [line(frame).replace(f"; {rest}", "") for frame in found[begin : begin + 10]] == [
         "running: summary; blocked in: time.sleep; ready: other; timers: sentiment 60, keywords 90",
         "running: summary; blocked in: time.sleep; ready: other; timers: sentiment 60, keywords 90; "
@@ -525,7 +532,9 @@ def test_a_late_timer_of_somebody_else_does_not_make_a_task_overdue():
         await future
 
     found = steps(main)
-    assert say(found)[-3] == "What main awaits has happened. main goes to the end of the ready queue."
+    assert say(found)[-3].endswith(
+        "A timer is due that ends the wait of main: main goes to the end of the ready queue."
+    )
     assert not any(frame.timers for frame in found)
 
 
@@ -560,7 +569,7 @@ def test_a_failure_in_a_group_cancels_the_others():
     assert (first, last) == (("bad", "failed"), ("main", "failed"))
     assert set(others) == {("sleeper", "cancelled"), ("waiter", "cancelled")}  # a group cancels in any order
     assert [said.count(end) for end in ("bad fails.", "sleeper is cancelled.", "main fails.")] == [1, 1, 1]
-    assert "sleeper is woken before its timer is due. It goes to the end of the ready queue." in said
+    assert f"The sleep of sleeper is cancelled before its timer is due. sleeper {END_OF_QUEUE}" in said
     assert "What waiter awaits is cancelled. waiter goes to the end of the ready queue." in said
 
 
@@ -621,7 +630,7 @@ async def limited_by_wait_for():
 def test_a_timeout_wakes_a_sleeper_early(function, name):
     found = steps(function)
     (woken,) = [frame for frame in found if "before its timer" in frame.said]
-    assert woken.said == f"{name} is woken before its timer is due. It goes to the end of the ready queue."
+    assert woken.said == f"The sleep of {name} is cancelled before its timer is due. {name} {END_OF_QUEUE}"
     assert round(woken.time, 6) == 0.05
     before = found[found.index(woken) - 1]
     assert dict(before.timers)[name] == pytest.approx(0.1, abs=1e-6)
@@ -913,12 +922,8 @@ def toy_time(monkeypatch):
 
 
 def on_toy_loop(main):
-    with record() as recording:
-        loop = event_loop.EventLoop(recording.observe)
-        try:
-            loop.run(main(loop))
-        except LookupError:
-            pass
+    recording, failure = _run_on_toy(event_loop.EventLoop, main, "main")
+    assert failure is None or isinstance(failure, LookupError)
     return checked(frames(recording))
 
 

@@ -105,7 +105,7 @@ def test_branches_are_named_by_group_and_number_in_declared_order():
         (Plan([Group(3), Group()]), "ainvoke, 4 branches, ours"),
         (
             Plan([Group()], "batch", 2, "langchain-core"),
-            "batch, 1 branch × 2 inputs, at most 2, langchain-core",
+            "batch, 1 branch × 2 inputs, limit 2, langchain-core",
         ),
         (Plan([Group()], "abatch", inputs=1), "abatch, 1 branch × 1 input, ours"),
     ],
@@ -129,7 +129,10 @@ def test_a_script_in_full():
     plan = Plan([Group(3, 0.3), Group(1, 0.8, side="both", fails=True)], "ainvoke", 2)
     assert (
         python(plan)
-        == '''"""ainvoke, 4 branches, at most 2, ours."""
+        == '''"""ainvoke, 4 branches, limit 2, ours.
+
+Run it with the Python of the course and in its folder: it imports from lessons.
+"""
 
 import asyncio
 import time
@@ -250,3 +253,15 @@ def test_scripts_import_what_they_use_and_are_well_formed(tmp_path):
             [sys.executable, "-m", "ruff", *command, *settings, tmp_path], capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout[:2000] + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit", "advice"),
+    [
+        (None, "choose fewer branches or a shorter latency"),
+        (2, "choose fewer branches, a shorter latency or a higher limit"),
+    ],
+)
+def test_a_plan_that_takes_too_long_says_how_to_make_it_shorter(limit, advice):
+    with pytest.raises(ValueError, match=f"allowed: {advice}$"):
+        Plan([Group(50, latency=1, work="CPU")], max_concurrency=limit)

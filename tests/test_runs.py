@@ -170,7 +170,7 @@ def test_a_deadline_ends_a_run():
     assert outcome.end == "deadline"
     assert describe_run(outcome) == (
         "Ended after 1 s, the longest that a run may take: 0 of 1 calls had ended. "
-        "Choose fewer branches, a shorter latency or a higher limit."
+        "Choose fewer branches or a shorter latency."
     )
 
 
@@ -257,5 +257,5 @@ def test_a_chain_that_cannot_be_built_is_told():
 def test_times_stand_beside_the_longest_branch_and_the_sum():
     outcome = Outcome(Plan([Group(3, 0.5), Group(1, 1.0)]), "done", seconds=1.0123)
     assert describe_times(outcome) == (
-        "It took 1.01 s. The longest branch takes 1.00 s, all calls one after another 2.50 s."
+        "It took 1.01 s. Planned are 1.00 s for the longest branch, and 2.50 s for all calls together."
     )
