@@ -5,10 +5,12 @@ Precomputed and shown by `helpers.player`, so it steps without a kernel, too.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import functools
 import html
 import inspect
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -29,10 +31,10 @@ _STYLE = "max-width:1200px;font:14px/1.45 var(--jp-content-font-family,system-ui
 # What is inside the views has no var(): JupyterLab strips it where a notebook is not trusted.
 _FRAME = "border:1px solid #8a8a8a;border-radius:5px;padding:5px 9px;"
 _BOXES = (
-    "flex:1 1 420px;display:grid;gap:8px;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));"
+    "flex:1 1 340px;display:grid;gap:8px;grid-template-columns:repeat(auto-fit,minmax(160px,1fr));"
     "align-content:start"
 )
-_CODE = "flex:1 1 380px;font-family:monospace;font-size:13px;line-height:1.5"
+_CODE = "flex:1.3 1 430px;font-family:monospace;font-size:13px;line-height:1.5"
 _LINE = "display:flex;flex-wrap:wrap;column-gap:12px;padding:0 6px"
 _TEXT = "flex:0 1 auto;box-sizing:border-box;white-space:pre-wrap;overflow-wrap:anywhere"
 _WHO = "flex:none;margin-left:auto"
@@ -191,7 +193,7 @@ def _plain(function: Callable) -> Callable:
 
 
 class _Source:
-    """The source of a function: its file, its lines and the number of the first."""
+    """The source of a function: its file, its lines and the number of the first. Docstrings are left out."""
 
     def __init__(self, function: Callable) -> None:
         function = _plain(function)
@@ -203,13 +205,32 @@ class _Source:
         self.file = inspect.getsourcefile(function)
         # Text in a string may be indented less than the function.
         self.lines = [line[min(_indent(line), _indent(lines[0])) :].rstrip() for line in lines]
+        self.left_out = _docstring(lines)
 
     def html(self, step: Frame) -> str:
         here = defaultdict(list)
         for name, (file, line) in step.places.items():
             if file == self.file:
                 here[line].append(name)
-        return "".join(_line(line, here[self.first + place], step) for place, line in enumerate(self.lines))
+        return "".join(
+            _line(line, here[self.first + place], step)
+            for place, line in enumerate(self.lines)
+            if place not in self.left_out
+        )
+
+
+def _docstring(lines: list[str]) -> range:
+    """The places of a function's lines that are its docstring."""
+    try:
+        function = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    except SyntaxError:  # a lambda, say, within other code
+        return range(0)
+    if (
+        not isinstance(function, ast.AsyncFunctionDef | ast.FunctionDef)
+        or ast.get_docstring(function) is None
+    ):
+        return range(0)
+    return range(function.body[0].lineno - 1, function.body[0].end_lineno)
 
 
 def _indent(text: str) -> int:

@@ -686,6 +686,22 @@ def test_an_exception_is_not_hidden_by_too_many_steps(monkeypatch, shown):
     assert not shown
 
 
+def test_docstrings_are_left_out_and_marks_stay_on_their_lines(shown):
+    async def main():
+        """Not shown,
+
+        nor this.
+        """
+        await asyncio.sleep(0.01)
+
+    step_through(main)
+    asleep = view_after(shown[0], "main awaits a sleep. Its timer is set, and main suspends.")
+    assert [(mark, line.strip()) for mark, line, _ in source(asleep)] == [
+        (" ", "async def main():"),
+        ("•", "await asyncio.sleep(0.01)"),
+    ]
+
+
 # --- What does not end
 
 
