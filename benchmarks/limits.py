@@ -112,8 +112,7 @@ ROWS = [
         "limits",
         "many branches under a limit against all tasks and a semaphore",
         against_semaphore,
-        "`run_as_tasks_with_limit` collects the results in a dict before it makes a list of them: 60 bytes "
-        "a branch. `RunnableParallel` makes its dict of calls beforehand, a partial for each branch: 370 "
-        "bytes; and it gives each branch config and notes, while the other side has bare coroutines.",
+        "`RunnableParallel` makes its dict of calls beforehand, a partial for each branch: 370 bytes; and it "
+        "gives each branch config and notes, while the other side has bare coroutines.",
     )
 ]

@@ -28,7 +28,7 @@ def test_each_piece_is_folded_and_says_how_long_it_is(shown):
     show_sources([limits.check_limit, Semaphore], "Two <pieces>")
     [(body, _)] = shown
     assert body.count("<details>") == body.count("</details>") == 2
-    assert "<summary>check_limit, 5 lines</summary>" in body
+    assert ">check_limit, 5 lines</summary>" in body
     assert "Two &lt;pieces&gt;" in body and "limit &lt; 1" in body
 
 
