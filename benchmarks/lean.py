@@ -204,7 +204,13 @@ def lean_server(latency: float = 0.0, gate: int | None = None) -> Iterator[LeanS
     in flight, then all are answered, and the next ones are held again.
     """
     command = server_command(json.dumps({"latency": latency, "gate": gate}))
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for this process alone: it ends the server below
+    )
     try:
         port = process.stdout.readline()  # printed once it listens
         if not port:

@@ -314,7 +314,7 @@ def run_without(missing, tmp_path, **variables):
     test = "tests/test_browser.py::test_a_notebook_opens_without_errors"
     code = f"{hide}import pytest; pytest.main(['-q', '-p', 'no:cacheprovider', '{test}'])"
     nowhere = {"PATH": str(tmp_path), "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)}
-    kept = {name: value for name, value in os.environ.items() if name != "BROWSER_TESTS"}
+    kept = {name: os.environ[name] for name in set(os.environ) - {"BROWSER_TESTS", "PYTEST_ADDOPTS"}}
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
