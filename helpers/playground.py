@@ -124,30 +124,14 @@ class Playground:
         self.add = _button("Add a row", "add another group of branches", self._on_add)
         self.way = _choice("way", WAYS, "the method that is called", value="ainvoke")
         self.library = _choice("library", self.libraries, "whose RunnableParallel is used")
-        self.inputs = widgets.BoundedIntText(
-            description="inputs",
-            value=2,
-            min=1,
-            max=MAX_INPUTS,
-            tooltip="how many inputs batch and abatch get",
-            style=_WIDE,
-            layout={"width": "110px"},
-        )
+        self.inputs = _count("inputs", 2, MAX_INPUTS, "how many inputs batch and abatch get", "110px")
         self.limited = widgets.Checkbox(
             description="with a limit",
             indent=False,
             tooltip="whether a max_concurrency is set",
             layout={"width": "auto", "margin": "2px"},
         )
-        self.limit = widgets.BoundedIntText(
-            description="max_concurrency",
-            value=2,
-            min=1,
-            max=MAX_CALLS,
-            tooltip="how many may run at a time",
-            style=_WIDE,
-            layout={"width": "180px"},
-        )
+        self.limit = _count("max_concurrency", 2, MAX_CALLS, "how many may run at a time", "180px")
         for widget in (self.way, self.library, self.inputs, self.limited, self.limit):
             widget.observe(lambda change: self._settings_changed(), "value")
         self.run = _button("Run", "run the chain", self._on_run, "primary")
@@ -360,9 +344,7 @@ class _Row:
     """The controls of a group. `letter` is the letter of its branches."""
 
     def __init__(self, group: Group, changed: Callable[[], None], remove: Callable[[_Row], None]) -> None:
-        self.count = widgets.BoundedIntText(
-            value=group.count, min=1, max=MAX_CALLS, style=_WIDE, layout={"width": "140px"}
-        )
+        self.count = _count("", group.count, MAX_CALLS, "", "140px")
         self.latency = widgets.BoundedFloatText(
             description="seconds",
             value=group.latency,
@@ -403,6 +385,18 @@ class _Row:
         self.side.tooltip = f"row {letter}: async def, a plain function, or both"
         self.fails.tooltip = f"row {letter}: whether each branch raises an error at its end"
         self.remove.tooltip = f"remove row {letter}"
+
+
+def _count(name: str, value: int, most: int, tooltip: str, width: str) -> widgets.BoundedIntText:
+    return widgets.BoundedIntText(
+        description=name,
+        value=value,
+        min=1,
+        max=most,
+        tooltip=tooltip,
+        style=_WIDE,
+        layout={"width": width},
+    )
 
 
 def _choice(name: str, options: object, tooltip: str, **values: object) -> widgets.Dropdown:

@@ -2,12 +2,15 @@
 
 import gc
 import os
+import threading
+import time
 
 import pytest
 from browser import Missing, find_chromium, running_browser, running_lab, running_playwright
-from leftovers import nothing_left
+from leftovers import PATIENCE, nothing_left
 
 from helpers.llm_service import llm_server
+from helpers.recorder import record, working_on
 
 
 def pytest_collection_finish():
@@ -32,6 +35,27 @@ def nothing_is_left():
     """No thread and no un-awaited coroutine; `leftovers.run` looks for tasks."""
     with nothing_left():
         yield
+
+
+@pytest.fixture
+def one_of_two_threads_blocks():
+    """A recording of two calls on threads, "blocks" and "runs"; only the first one is in time.sleep."""
+    meeting = threading.Barrier(2)
+
+    def call(name):
+        with working_on(name):
+            meeting.wait(PATIENCE)
+            if name == "blocks":
+                time.sleep(0.001)
+            meeting.wait(PATIENCE)
+
+    with record() as recording:
+        threads = [threading.Thread(target=call, args=(name,)) for name in ("blocks", "runs")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return recording
 
 
 # --- A real browser: see browser.py

@@ -831,23 +831,8 @@ def test_plain_calls_block_a_thread_that_need_not_have_a_loop():
     ]
 
 
-def test_only_the_thread_that_blocks_is_shown_as_blocked():
-    meeting = threading.Barrier(2)
-
-    def call(name):
-        with working_on(name):
-            meeting.wait(PATIENCE)
-            if name == "blocks":
-                time.sleep(0.001)
-            meeting.wait(PATIENCE)
-
-    with record() as recording:
-        threads = [threading.Thread(target=call, args=(name,)) for name in ("blocks", "runs")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    (frame,) = [frame for frame in frames(recording) if frame.said.endswith("in time.sleep.")]
+def test_only_the_thread_that_blocks_is_shown_as_blocked(one_of_two_threads_blocks):
+    (frame,) = [frame for frame in frames(one_of_two_threads_blocks) if frame.said.endswith("in time.sleep.")]
     assert set(frame.running) == {"blocks", "runs"}
     assert ("blocks", "time.sleep") in frame.blocked
 

@@ -24,7 +24,7 @@ from leftovers import PATIENCE, fail
 from helpers import frames as frames_module
 from helpers import show_steps, step_through
 from helpers.frames import frames
-from helpers.recorder import record, working_on
+from helpers.recorder import record
 from helpers.stepper import steps_card
 from lessons.lesson1_async_execution import event_loop
 from lessons.lesson1_async_execution.event_loop import EventLoop
@@ -529,23 +529,8 @@ def test_the_steps_of_a_recording(shown):
     assert source(content(shown[1])["views"][0]) == []
 
 
-def test_only_the_thread_that_blocks_is_drawn_as_blocked(shown):
-    meeting = threading.Barrier(2)
-
-    def call(name):
-        with working_on(name):
-            meeting.wait(PATIENCE)
-            if name == "blocks":
-                time.sleep(0.001)
-            meeting.wait(PATIENCE)
-
-    with record() as recording:
-        threads = [threading.Thread(target=call, args=(name,)) for name in ("blocks", "runs")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    show_steps(recording)
+def test_only_the_thread_that_blocks_is_drawn_as_blocked(one_of_two_threads_blocks, shown):
+    show_steps(one_of_two_threads_blocks)
     view = view_after(shown[0], "blocks blocks the thread that it runs on in time.sleep.")
     assert "blocks: blocks in time.sleep" in boxes(view)["running now"]
     assert "runs: blocks in time.sleep" not in boxes(view)["running now"]
