@@ -271,7 +271,7 @@ def interrupting(function, turn):
     def interrupted(*args, **kwargs):
         if threading.current_thread() is threading.main_thread():
             left[0] -= 1
-            if left[0] < 0:
+            if left[0] == -1:
                 raise KeyboardInterrupt
         return function(*args, **kwargs)
 

@@ -37,7 +37,16 @@ def run_on(executor, calls):
         wait(futures, return_when=FIRST_EXCEPTION)
     finally:
         executor.shutdown(cancel_futures=True)  # waits for the calls that run
-    return [future.result() for future in futures if not future.cancelled()]  # if one is, another raises
+    results = []
+    try:
+        for future in futures:
+            if not future.cancelled():  # if one is, another raises
+                results.append(future.result())
+        return results
+    finally:  # an exception holds this frame, so the frame must not hold the exception
+        future = None
+        futures.clear()
+        failed.clear()
 
 
 def run_on_threads(calls, max_workers=None):

@@ -2,7 +2,6 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from contextvars import copy_context
 from copy import copy
 from functools import partial
@@ -15,17 +14,8 @@ from lessons.lesson4_execution_model.config import (
     inherited,
     smallest,
 )
+from lessons.lesson4_execution_model.notes import noting
 from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit, run_in_thread
-
-
-@contextmanager
-def noting(where):
-    """Put the note `where` on an exception that leaves the block."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(where)
-        raise
 
 
 class Runnable(ABC):
@@ -64,17 +54,22 @@ class Runnable(ABC):
         name = asyncio.current_task().get_name()  # the same piece of work, in a context of its own
         return await asyncio.create_task(self._arun(value, config), name=name)
 
-    def _run(self, value, config=None):
-        """Do what `invoke` does, in the context of the caller, who has made one for this call."""
+    def _run(self, value, config=None, where=None):
+        """Do what `invoke` does, in the context of the caller, who has made one for this call.
+
+        where: what a failure says of the place of this call, "in branch 'summary'" say.
+        """
         config = config_for_call(self.config, config)
         inherited.set(config)
-        return self._invoke(value, config)
+        with noting(where):
+            return self._invoke(value, config)
 
-    async def _arun(self, value, config=None):
+    async def _arun(self, value, config=None, where=None):
         """Do what `ainvoke` does, in the task of the caller, who has made one for this call."""
         config = config_for_call(self.config, config)
         inherited.set(config)
-        return await self._ainvoke(value, config)
+        with noting(where):
+            return await self._ainvoke(value, config)
 
     def batch(self, inputs, config=None, *, return_exceptions=False):
         """Call `invoke` with every input, on threads; return the list of results in the inputs' order.
@@ -86,15 +81,17 @@ class Runnable(ABC):
 
         def call(number):
             try:
-                with noting(f"in inputs[{number}]"):
-                    return self.invoke(inputs[number], configs[number])
+                return self._run(inputs[number], configs[number], f"in inputs[{number}]")
             except Exception as error:
                 if return_exceptions:
                     return error
                 raise
 
         calls = {number: partial(call, number) for number in range(len(inputs))}
-        return [call(0)] if len(calls) == 1 else run_on_threads(calls, self._limit(configs))
+        with noting():
+            if len(calls) == 1:
+                return [copy_context().run(call, 0)]
+            return run_on_threads(calls, self._limit(configs))
 
     async def abatch(self, inputs, config=None, *, return_exceptions=False):
         """Call `ainvoke` with every input, as tasks; otherwise as `batch`."""
@@ -102,8 +99,7 @@ class Runnable(ABC):
 
         async def call(number):
             try:
-                with noting(f"in inputs[{number}]"):
-                    return await self._arun(inputs[number], configs[number])
+                return await self._arun(inputs[number], configs[number], f"in inputs[{number}]")
             except Exception as error:
                 if return_exceptions:
                     return error

@@ -3,7 +3,8 @@
 from functools import partial
 
 from lessons.lesson2_thread_pools.threads import run_on_threads
-from lessons.lesson4_execution_model.runnable import Runnable, noting
+from lessons.lesson4_execution_model.notes import noting
+from lessons.lesson4_execution_model.runnable import Runnable
 from lessons.lesson4_execution_model.runnable_lambda import RunnableLambda
 from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit
 
@@ -30,20 +31,19 @@ class RunnableParallel(Runnable):
         return f"RunnableParallel({self.branches})"
 
     def _invoke(self, value, config):
-        calls = {name: partial(self._branch, name, value) for name in self.branches}
+        calls = self._calls("_run", value)
         return dict(zip(calls, run_on_threads(calls, config["max_concurrency"])))
 
     async def _ainvoke(self, value, config):
-        calls = {name: partial(self._abranch, name, value) for name in self.branches}
+        calls = self._calls("_arun", value)
         return dict(zip(calls, await run_as_tasks_with_limit(calls, config["max_concurrency"])))
 
-    def _branch(self, name, value):
-        with noting(f"in branch {name!r}"):
-            return self.branches[name]._run(value)
-
-    async def _abranch(self, name, value):
-        with noting(f"in branch {name!r}"):
-            return await self.branches[name]._arun(value)
+    def _calls(self, method, value):
+        """Return a dict of name to call: the method of that name of each branch, with `value`."""
+        return {
+            name: partial(getattr(branch, method), value, where=f"in branch {name!r}")
+            for name, branch in self.branches.items()
+        }
 
 
 RunnableMap = RunnableParallel

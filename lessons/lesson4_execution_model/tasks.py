@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from lessons.lesson3_concurrency_limits.limits import check_limit
+from lessons.lesson4_execution_model.notes import noting
 
 
 async def wait_for_all(futures, when_cancelled):
@@ -20,9 +21,15 @@ async def wait_for_all(futures, when_cancelled):
             try:
                 await asyncio.wait([future])
             except asyncio.CancelledError as error:
-                cancelled = cancelled or error
+                cancelled = cancelled or error.with_traceback(None)  # that would hold this frame
                 when_cancelled()
     return cancelled
+
+
+def look_at(tasks):
+    """Look at what became of tasks that have ended: asyncio reports exceptions that nobody looks at."""
+    for task in tasks:
+        _ = task.cancelled() or task.exception()
 
 
 async def run_as_tasks(calls):
@@ -31,8 +38,9 @@ async def run_as_tasks(calls):
     calls: dict of name to async function without arguments.
     Returns the list of their results, in the order of the calls, whatever finished first.
 
-    When a call fails, or the caller is cancelled, the other tasks are cancelled and waited for. Then
-    the first failure in time is raised, or the CancelledError; later failures are noted on it.
+    When a call ends without a result, or the caller is cancelled, the other tasks are cancelled and
+    waited for. Then the first failure in time is raised, or the CancelledError; later failures are
+    noted on it. A call that ends with a CancelledError of its own accord has failed, too.
     """
     tasks, failed, stopping = [], [], False
 
@@ -45,22 +53,30 @@ async def run_as_tasks(calls):
     async def run(call):
         try:
             return await call()
-        except Exception as error:
-            failed.append(error)
+        except BaseException as error:
+            if not (stopping and isinstance(error, asyncio.CancelledError)):  # as it was told to
+                failed.append(error)
             if not stopping:
                 cancel_all()
             raise
 
-    tasks += [asyncio.create_task(run(call), name=name) for name, call in calls.items()]
-    cancelled = await wait_for_all(tasks, cancel_all)
+    with noting() as place:
+        for name, call in calls.items():
+            if failed:
+                break  # an eager task (Python 3.12) may fail before the next one is made
+            tasks.append(asyncio.create_task(run(call), name=name))
+        cancelled = await wait_for_all(tasks, cancel_all)
     errors = [cancelled, *failed] if cancelled else failed
     if not errors:
         return [task.result() for task in tasks]
-    for task in tasks:
-        _ = task.cancelled() or task.exception()  # looked at: else asyncio reports that nobody did
-    for error in errors[1:]:
-        errors[0].add_note(" ".join([f"another failure: {error!r}", *getattr(error, "__notes__", [])]))
-    raise errors[0]
+    look_at(tasks)
+    place.note_others(errors)
+    try:
+        raise errors[0]
+    finally:  # the exception holds this frame, so the frame must not hold the exception
+        cancelled = errors = None
+        tasks.clear()
+        failed.clear()
 
 
 async def run_as_tasks_with_limit(calls, limit):
@@ -85,10 +101,11 @@ async def run_as_tasks_with_limit(calls, limit):
     return results
 
 
-async def run_in_thread(call, own_thread=False):
+async def run_in_thread(call, own_thread=False, always=False):
     """Run `call`, a function without arguments, on a worker thread, in a copy of the caller's context.
 
     own_thread: on a new thread, not on one of the loop's default executor.
+    always: also after a cancellation that comes while the call is still queued.
     Returns what it returns and raises what it raises. A thread cannot be cancelled: whoever is
     cancelled while waiting here waits on until the function has ended. One still queued never starts.
     """
@@ -104,15 +121,19 @@ async def run_in_thread(call, own_thread=False):
             raise RuntimeError(f"{call} raised StopIteration") from stop
 
     def give_up():
-        given_up.append(True)
-        if not begun:  # then `run` will see that it was given up, if it ever begins
-            future.cancel()
+        if not always:
+            given_up.append(True)
+            if not begun:  # then `run` will see that it was given up, if it ever begins
+                future.cancel()
 
     executor = ThreadPoolExecutor(1) if own_thread else None
     future = asyncio.get_running_loop().run_in_executor(executor, run)
     cancelled = await wait_for_all([future], give_up)
     if executor is not None:
         executor.shutdown()
-    if cancelled is not None:
-        raise cancelled from None if future.cancelled() else future.exception()
-    return future.result()
+    try:
+        if cancelled is not None:
+            raise cancelled from None if future.cancelled() else future.exception()
+        return future.result()
+    finally:  # as in run_as_tasks
+        cancelled = future = None

@@ -7,6 +7,7 @@ from functools import partial
 
 from lessons.lesson4_execution_model import runnable, runnable_lambda
 from lessons.lesson4_execution_model.config import check_config, config_for_call, inherited
+from lessons.lesson4_execution_model.notes import anoted, noted, noting
 from lessons.lesson4_execution_model.tasks import run_in_thread
 from lessons.lesson5_synchronization.streaming import END, add_up, stream_as_tasks
 
@@ -71,16 +72,16 @@ class Runnable(runnable.Runnable):
 
         return in_a_task()
 
-    def _run_stream(self, value, config=None):
+    def _run_stream(self, value, config=None, where=None):
         """Return a generator of parts, in the context of the caller, who has made one for this call."""
         config = config_for_call(self.config, config)
         inherited.set(config)
-        return self._stream(value, config)
+        return noted(noting(where), self._stream(value, config))
 
-    def _run_astream(self, value, config=None):
+    def _run_astream(self, value, config=None, where=None):
         config = config_for_call(self.config, config)
         inherited.set(config)
-        return self._astream(value, config)
+        return anoted(noting(where), self._astream(value, config))
 
     def _stream(self, value, config):
         """Yield the parts of the result; here there is one, the whole."""
@@ -124,8 +125,12 @@ class RunnableLambda(Runnable, runnable_lambda.RunnableLambda):
                 async for part in result:
                     yield part
         elif inspect.isgenerator(result):
-            next_part = partial(next, result, END)
-            while (part := await run_in_thread(next_part, config["max_concurrency"] is not None)) is not END:
-                yield part
+            context, own_thread = copy_context(), config["max_concurrency"] is not None
+            try:
+                next_part = partial(context.run, next, result, END)
+                while (part := await run_in_thread(next_part, own_thread)) is not END:
+                    yield part
+            finally:
+                await run_in_thread(partial(context.run, result.close), own_thread, always=True)
         else:
             yield result

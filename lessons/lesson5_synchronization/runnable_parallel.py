@@ -4,7 +4,7 @@ from contextlib import aclosing, closing
 from functools import partial
 
 from lessons.lesson2_thread_pools.threads import run_on_threads
-from lessons.lesson4_execution_model.runnable import noting
+from lessons.lesson4_execution_model.notes import noting
 from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit
 from lessons.lesson5_synchronization.runnable import Runnable, RunnableLambda
 from lessons.lesson5_synchronization.streaming import AddableDict, stream_as_tasks, stream_on_threads
@@ -32,42 +32,31 @@ class RunnableParallel(Runnable):
         return f"RunnableParallel({self.branches})"
 
     def _invoke(self, value, config):
-        calls = {name: partial(self._branch, name, value) for name in self.branches}
+        calls = self._calls("_run", value)
         return dict(zip(calls, run_on_threads(calls, config["max_concurrency"])))
 
     async def _ainvoke(self, value, config):
-        calls = {name: partial(self._abranch, name, value) for name in self.branches}
+        calls = self._calls("_arun", value)
         return dict(zip(calls, await run_as_tasks_with_limit(calls, config["max_concurrency"])))
 
     def _stream(self, value, config):
-        streams = {name: partial(self._stream_branch, name, value) for name in self.branches}
+        streams = self._calls("_run_stream", value)
         with closing(stream_on_threads(streams, config["max_concurrency"])) as parts:
             for name, part in parts:
                 yield AddableDict({name: part})
 
     async def _astream(self, value, config):
-        streams = {name: partial(self._astream_branch, name, value) for name in self.branches}
+        streams = self._calls("_run_astream", value)
         async with aclosing(stream_as_tasks(streams, config["max_concurrency"])) as parts:
             async for name, part in parts:
                 yield AddableDict({name: part})
 
-    def _branch(self, name, value):
-        with noting(f"in branch {name!r}"):
-            return self.branches[name]._run(value)
-
-    async def _abranch(self, name, value):
-        with noting(f"in branch {name!r}"):
-            return await self.branches[name]._arun(value)
-
-    def _stream_branch(self, name, value):
-        with noting(f"in branch {name!r}"):
-            yield from self.branches[name]._run_stream(value)
-
-    async def _astream_branch(self, name, value):
-        with noting(f"in branch {name!r}"):
-            async with aclosing(self.branches[name]._run_astream(value)) as parts:
-                async for part in parts:
-                    yield part
+    def _calls(self, method, value):
+        """Return a dict of name to call: the method of that name of each branch, with `value`."""
+        return {
+            name: partial(getattr(branch, method), value, where=f"in branch {name!r}")
+            for name, branch in self.branches.items()
+        }
 
 
 RunnableMap = RunnableParallel
