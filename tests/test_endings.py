@@ -22,7 +22,7 @@ from ways import ASYNC, SYNC, call_async, call_sync
 
 from lessons import RunnableLambda, RunnableParallel, RunnablePassthrough, RunnableSequence
 from lessons.lesson2_thread_pools import threads
-from lessons.lesson5_synchronization import streaming
+from lessons.lesson5_synchronization import thread_streams
 
 examples = settings(deadline=None, derandomize=True, database=None, max_examples=300)
 EAGER = pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_a_call_on_threads_ends_whatever_happens(way, tree, limit, broken, turns
         an_end(leaves),
         mock.patch.object(threads, "wait", interrupting(threads.wait, turns[1])),
         mock.patch.object(threads, "ThreadPoolExecutor", Pool),
-        mock.patch.object(streaming, "ThreadPoolExecutor", Pool),
-        mock.patch.object(streaming, "SimpleQueue", Queue),
+        mock.patch.object(thread_streams, "ThreadPoolExecutor", Pool),
+        mock.patch.object(thread_streams, "SimpleQueue", Queue),
     ):
         if way == "stream":
             with closing(leaves.build(tree).stream(7, config(limit))) as parts:

@@ -195,11 +195,16 @@ def test_after_a_failure_no_queued_call_starts(error, position):
 
 
 class NotingExecutor(ThreadPoolExecutor):
-    """Tells when its queue has been cleared."""
+    """Tells how much has been submitted, and when its queue has been cleared."""
 
     def __init__(self, max_workers):
         super().__init__(max_workers)
-        self.cleared = threading.Event()
+        self.submitted, self.cleared = 0, threading.Event()
+
+    def submit(self, *args):
+        future = super().submit(*args)
+        self.submitted += 1
+        return future
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         super().shutdown(wait=False, cancel_futures=cancel_futures)
@@ -319,6 +324,8 @@ def raise_once(number, frame):
 def call(number):
     started.append(number)
     if both_run.wait(PATIENCE) == 0:
+        while executor.submitted < 6:  # not while the pool still starts a thread
+            noticed.wait(0.001)
         # a signal that comes just before the main thread begins to wait does not wake it: send another
         while not noticed.wait(0.01):
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)

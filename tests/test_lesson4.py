@@ -1,15 +1,19 @@
 """Lesson 4: tasks that leave nothing behind, the config, the runnables, and the exercises' solutions."""
 
 import asyncio
+import gc
 import inspect
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 from leftovers import PATIENCE, cancelled_while, fail, for_ever, give, run
@@ -18,6 +22,7 @@ from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnab
 from lessons.lesson4_execution_model import exercises
 from lessons.lesson4_execution_model.config import check_config, config_for_call, merge, smallest
 from lessons.lesson4_execution_model.tasks import run_as_tasks, run_as_tasks_with_limit, run_in_thread
+from lessons.lesson5_synchronization.racing import first_of, within
 
 ROOT = Path(__file__).parents[1]
 
@@ -132,13 +137,287 @@ def test_a_cleanup_is_not_cancelled_by_a_second_failure(limit):
     assert cleaned == ["all of it"]
 
 
-def test_a_branch_that_is_cancelled_from_elsewhere_cancels_the_caller():
-    async def cancels_itself():
-        asyncio.current_task().cancel()
-        await for_ever()
+class Stop(BaseException):
+    """No Exception: as those of pytest and of trio are."""
 
-    with pytest.raises(asyncio.CancelledError):
-        run(run_as_tasks({"a": give, "b": cancels_itself}))
+
+async def stops():
+    await asyncio.sleep(0)
+    raise Stop("stop")
+
+
+async def gives_up():
+    """Somebody cancels what this call waits for, and nobody cancels the call."""
+    job = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(job.cancel, "gone")
+    await job
+
+
+async def cancels_itself():
+    asyncio.current_task().cancel("of its own accord")
+    await asyncio.sleep(0)
+
+
+ENDINGS = pytest.mark.parametrize(
+    ("ending", "error", "message"),
+    [
+        (fail, LookupError, "no such review"),
+        (stops, Stop, "stop"),
+        (gives_up, asyncio.CancelledError, "gone"),
+        (cancels_itself, asyncio.CancelledError, "of its own accord"),
+    ],
+)
+
+
+@ENDINGS
+@pytest.mark.parametrize("limit", [None, 2, 3])
+def test_whatever_ends_a_branch_without_a_result_ends_the_call(ending, error, message, limit):
+    """Its siblings never end by themselves; what is queued never starts; the error arrives as it was."""
+    started = []
+
+    async def note(number):
+        started.append(number)
+
+    queued = {n: partial(note, n) for n in range(5)} if limit else {}
+    calls = {"waits": for_ever, "ends": ending, **({"too": for_ever} if limit == 3 else {}), **queued}
+    with pytest.raises(error) as caught:
+        run(run_as_tasks_with_limit(calls, limit))
+    assert str(caught.value) == message
+    assert started == []
+
+
+@ENDINGS
+def test_a_branch_that_ends_without_a_result_is_named(ending, error, message):
+    with pytest.raises(error) as caught:
+        run(RunnableParallel(a=for_ever, b={"c": lambda value: ending()}).ainvoke(1))
+    assert caught.value.__notes__ == ["in branch 'c'", "in branch 'b'"]
+
+
+@pytest.mark.parametrize("error", [LookupError, Stop, asyncio.CancelledError])
+def test_whatever_ends_a_branch_on_a_thread_starts_none_that_is_queued(error):
+    started = []
+
+    def ends(value):
+        raise error("stop")
+
+    chain = RunnableParallel({"ends": ends, **{f"{n}": started.append for n in range(5)}})
+    with pytest.raises(error, match="stop") as caught:
+        chain.invoke(1, {"max_concurrency": 1})
+    assert started == []
+    assert caught.value.__notes__ == ["in branch 'ends'"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks are eager from 3.12 on")
+@pytest.mark.parametrize("limit", [None, 2, 3])
+def test_after_an_eager_failure_no_branch_starts(limit):
+    started = []
+
+    async def fails_at_once():
+        raise LookupError("no such review")
+
+    async def note(number):
+        started.append(number)
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        calls = {"waits": for_ever, "fails": fails_at_once, **{n: partial(note, n) for n in range(5)}}
+        await run_as_tasks_with_limit(calls, limit)
+
+    with pytest.raises(LookupError, match="no such review"):
+        run(main())
+    assert started == []
+
+
+# --- notes
+
+
+def test_one_exception_that_many_raise_is_noted_once():
+    """They share a client, and each reports what has happened to it."""
+    lost = ConnectionError("connection lost")
+
+    async def ask(number):
+        try:
+            if number:
+                await for_ever()
+            raise lost
+        except asyncio.CancelledError:
+            raise lost from None
+
+    for _ in range(2):  # the second call does not add to what the first has noted
+        with pytest.raises(ConnectionError) as caught:
+            run(RunnableLambda(ask).abatch(list(range(18))))
+        assert caught.value is lost
+        assert lost.__notes__ == ["in inputs[0]"]
+
+
+def raises(error):
+    def function(value):
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_an_exception_raised_again_carries_the_notes_of_this_call_only(way):
+    cached = LookupError("no such review")
+    cached.add_note("a hint of its own")
+
+    def call(chain):
+        with pytest.raises(LookupError):
+            chain.invoke(1) if way == "invoke" else run(chain.ainvoke(1))
+        return cached.__notes__
+
+    weather = RunnableParallel(weather={"today": raises(cached)})
+    for _ in range(3):
+        assert call(weather) == ["a hint of its own", "in branch 'today'", "in branch 'weather'"]
+    assert call(RunnableParallel(news=raises(cached))) == ["a hint of its own", "in branch 'news'"]
+    assert call(RunnableLambda(raises(cached))) == ["a hint of its own"]
+
+
+def test_a_call_inside_a_function_is_a_call_of_its_own():
+    cached = LookupError("no such review")
+
+    def tries(value):
+        for name in ["weather", "news"]:
+            with suppress(LookupError):
+                RunnableParallel({name: raises(cached)}).invoke(value)
+        return RunnableParallel(sport=raises(cached)).invoke(value)
+
+    with pytest.raises(LookupError):
+        RunnableParallel(all=tries).invoke(1)
+    assert cached.__notes__ == ["in branch 'sport'", "in branch 'all'"]
+
+
+def test_notes_of_many_failures_stay_short():
+    async def fails_when_cancelled(number):
+        try:
+            await for_ever()
+        finally:
+            raise ValueError("x" * 100_000 + str(number))
+
+    calls = {**{f"{n}": partial(fails_when_cancelled, n) for n in range(1000)}, "fails": fail}
+    with pytest.raises(LookupError) as caught:
+        run(run_as_tasks(calls))
+    *told, rest = caught.value.__notes__
+    assert rest == "and 997 more failures"
+    assert all(note.startswith("another failure: ValueError('xxx") and len(note) < 300 for note in told)
+
+
+def test_an_exception_that_takes_no_notes_arrives_whole():
+    @dataclass(frozen=True)
+    class Frozen(Exception):
+        code: int
+
+    with pytest.raises(Frozen) as caught:
+        RunnableParallel(a=raises(Frozen(7))).invoke(1)
+    assert caught.value.code == 7
+
+
+def test_an_exception_with_notes_can_be_sent_to_another_process():
+    with pytest.raises(LookupError) as caught:
+        RunnableParallel(a=raises(LookupError("no such review"))).invoke(1)
+    assert pickle.loads(pickle.dumps(caught.value)).__notes__ == ["in branch 'a'"]
+
+
+# --- no reference cycle
+
+
+class Large:
+    """What a failing branch holds."""
+
+
+def test_a_failed_call_leaves_no_reference_cycle():
+    """So all that it held goes with the exception, also while the garbage collector is off."""
+    alive, shared, failed = WeakSet(), [], []
+
+    class Failure:
+        """A block that is left by an exception, which goes no further."""
+
+        def __enter__(self):
+            pass
+
+        def __exit__(self, kind, error, traceback):
+            if kind is not None:
+                failed.append(kind)
+            return kind is not None
+
+    failure = Failure()
+
+    def hold():
+        large = Large()
+        alive.add(large)
+        return large
+
+    def fails(value):
+        large = hold()
+        raise LookupError(id(large))
+
+    def fails_in_parts(value):
+        yield 1
+        fails(value)
+
+    def fails_alike(value):
+        raise shared[0]
+
+    async def afails(value):
+        fails(value)
+
+    async def gone(value):
+        large = hold()
+        await gives_up()
+        return large
+
+    def caught_inside(coroutine):  # asyncio.run itself makes a cycle with an exception that leaves it
+        async def main():
+            with failure:
+                await coroutine
+
+        asyncio.run(main())
+
+    async def parts_of(chain):
+        return [part async for part in chain.astream(1)]
+
+    async def cancelled(chain):
+        task = asyncio.create_task(chain.ainvoke(1))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    async def waits(value):
+        large = hold()
+        await for_ever()
+        return large
+
+    calls = {
+        "invoke": lambda: RunnableParallel(a=fails, b={"c": fails}).invoke(1),
+        "batch": lambda: RunnableLambda(fails).batch([1, 2, 3]),
+        "stream": lambda: list(RunnableParallel(a=fails_in_parts, b={"c": fails}).stream(1)),
+        "ainvoke": lambda: caught_inside(RunnableParallel(a=afails, b={"c": afails}, d=fails).ainvoke(1)),
+        "abatch": lambda: caught_inside(RunnableLambda(afails).abatch([1, 2, 3], {"max_concurrency": 2})),
+        "astream": lambda: caught_inside(parts_of(RunnableParallel(a=fails_in_parts, b={"c": afails}))),
+        "gives up": lambda: caught_inside(RunnableParallel(a=gone, b=waits).ainvoke(1)),
+        "cancelled": lambda: caught_inside(cancelled(RunnableParallel(a=waits, b={"c": waits}))),
+        "shared": lambda: RunnableParallel(a=fails_alike, b=fails_alike).invoke(1),
+        "shared parts": lambda: list(RunnableParallel(a=fails_alike, b=fails_alike).stream(1)),
+        "shared tasks": lambda: caught_inside(RunnableParallel(a=fails_alike, b=fails_alike).ainvoke(1)),
+        "within": lambda: caught_inside(within(PATIENCE, {"a": partial(afails, 1), "b": partial(waits, 1)})),
+        "first_of": lambda: caught_inside(first_of({"a": partial(afails, 1), "b": partial(gone, 1)})),
+    }
+    for name, call in calls.items():
+        gc.collect()
+        gc.disable()
+        try:
+            shared[:] = [LookupError("shared")]
+            shared[0].large = hold()
+            with failure:
+                call()
+            shared.clear()
+            assert len(failed) == 1, name
+            assert not alive, name
+            failed.clear()
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("limit", [None, 1, 2])

@@ -3,11 +3,15 @@
 import asyncio
 import gc
 import inspect
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
 from contextvars import ContextVar
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -24,11 +28,12 @@ from lessons import (
     RunnableSequence,
 )
 from lessons.lesson3_concurrency_limits.crowd import Crowd
-from lessons.lesson5_synchronization import exercises
+from lessons.lesson5_synchronization import exercises, thread_streams
 from lessons.lesson5_synchronization.barrier import Barrier, Latch
 from lessons.lesson5_synchronization.racing import first_of, hedged, within
 from lessons.lesson5_synchronization.stragglers import chance_of_a_straggler, simulate
-from lessons.lesson5_synchronization.streaming import AddableDict, add_up, stream_as_tasks, stream_on_threads
+from lessons.lesson5_synchronization.streaming import AddableDict, add_up, stream_as_tasks
+from lessons.lesson5_synchronization.thread_streams import stream_on_threads
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -208,22 +213,137 @@ def test_an_error_on_a_thread_comes_after_the_parts():
     assert list(pairs) == []
 
 
-def test_siblings_of_a_failing_stream_hand_over_all_their_parts():
-    both_run = threading.Barrier(2)
+def test_a_failing_stream_stops_its_siblings_at_their_next_part():
+    closed, both_run = [], threading.Barrier(2)
 
     def fails():
         both_run.wait(PATIENCE)
         raise LookupError("no such review")
         yield
 
-    def fine():
+    def endless():
         both_run.wait(PATIENCE)
-        yield from numbers(5)
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append("b")
 
-    came = []
-    with pytest.raises(LookupError):
-        came.extend(stream_on_threads({"a": fails, "b": fine}))
-    assert came == [("b", number) for number in range(5)]
+    with pytest.raises(LookupError, match="no such review"):
+        for name, part in stream_on_threads({"a": fails, "b": endless}):
+            assert (name, part) == ("b", 1)
+    assert closed == ["b"]
+
+
+def test_between_two_parts_a_stream_occupies_no_thread():
+    """A pool has fewer workers than these are, and none of them ends."""
+    names = {f"{number}" for number in range(50)}
+    came = set()
+    with closing(RunnableParallel(dict.fromkeys(names, endless([]))).stream(1)) as parts:
+        while came != names:
+            came.update(next(parts))
+    assert came == names
+
+
+HALF_READ = """
+import sys
+from lessons import RunnableParallel
+
+def letters(value):
+    try:
+        yield from "abc"
+    finally:
+        print("cleaned up")
+
+parts = RunnableParallel(a=letters, b={"c": letters}).stream(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "error"),
+    [("next(parts)", ""), ("for part in parts:\n    raise LookupError", "LookupError")],
+)
+def test_a_script_ends_that_has_read_half_of_a_stream(rest, error):
+    """What it has begun is cleaned up all the same. Only one branch need have begun."""
+    done = subprocess.run(
+        [sys.executable, "-c", HALF_READ + rest],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=6 * PATIENCE,
+    )
+    assert set(done.stdout.split("\n")) == {"cleaned up", ""}
+    assert done.stderr.strip().split("\n")[-1] == error
+
+
+class Holder:
+    """Holds things, and itself: only the garbage collector finds it."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_a_stream_that_the_garbage_collector_finds_on_its_own_thread_ends():
+    before, dropped, collected, closed = set(threading.enumerate()), threading.Event(), [], []
+
+    def collects(value):
+        try:
+            yield 1
+            assert dropped.wait(PATIENCE)
+            gc.collect()
+            collected.append(threading.current_thread())
+            yield 2
+        finally:
+            closed.append("collects")
+
+    def endless(value):
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append("endless")
+
+    def begin():
+        holder = Holder()
+        holder.parts = RunnableParallel(a=collects, b={"c": endless}).stream(1)
+        while next(holder.parts) != {"a": 1}:
+            pass
+        next(holder.parts)
+
+    gc.disable()
+    try:
+        begin()
+        dropped.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+    finally:
+        gc.enable()
+    assert len(collected) == 1
+    assert sorted(closed) == ["collects", "endless"]
+
+
+def test_an_interrupt_at_the_very_start_of_a_stream_leaves_nothing(monkeypatch):
+    """As when Ctrl-C comes while a pool starts a thread: the call is submitted, but `submit` raises."""
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args):
+            super().submit(*args)
+            raise KeyboardInterrupt
+
+    closed = []
+
+    def parts(value):
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(value)
+
+    monkeypatch.setattr(thread_streams, "ThreadPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt):
+        list(RunnableParallel(a=parts, b=parts).stream(1))
+    assert closed in ([], [1])  # `a` may have begun
 
 
 def test_an_interrupt_on_a_thread_arrives():
@@ -562,6 +682,89 @@ def test_an_async_generator_has_cleaned_up_when_its_stream_is_closed(shape):
         return seen
 
     assert run(main()) == ["generator"]
+
+
+def endless(closed):
+    """A plain generator that notes in `closed` the thread that closes it, and its context there."""
+
+    def parts(value):
+        token = USER.set("generator")
+        try:
+            while True:
+                yield [USER.get()]
+        finally:
+            closed.append((threading.current_thread(), USER.get()))
+            USER.reset(token)  # fails in another context
+
+    return parts
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_plain_generator_has_cleaned_up_when_its_astream_is_closed(shape, limit):
+    closed = []
+
+    async def main():
+        chain = SHAPES[shape](endless(closed))
+        async with aclosing(chain.astream({}, {"max_concurrency": limit})) as taken:
+            await anext(taken)
+            if shape == "assign":  # the first part is the input
+                await anext(taken)
+        return list(closed)
+
+    [(thread, user)] = run(main())
+    assert user == "generator"
+    assert thread is not threading.main_thread()
+
+
+@pytest.mark.parametrize("ending", [fail, for_ever])
+def test_a_plain_generator_has_cleaned_up_when_its_ainvoke_fails_or_is_cancelled(ending):
+    closed, begun = [], threading.Event()
+
+    def parts(value):
+        for part in endless(closed)(value):
+            begun.set()
+            yield part
+
+    async def other(value):
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        await (asyncio.sleep(0) if ending is for_ever else ending())
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
+    async def main():
+        try:
+            await RunnableParallel(a=parts, b=other).ainvoke(1)
+        except (LookupError, asyncio.CancelledError):
+            return len(closed)
+
+    assert run(main()) == 1
+
+
+@pytest.mark.parametrize("uncancels", [False, True])
+def test_an_astream_ends_that_is_left_while_a_branch_swallows_its_cancellation(uncancels):
+    swallowed = []
+
+    async def stubborn(value):
+        yield [1]
+        while True:
+            try:
+                await for_ever()
+            except asyncio.CancelledError:
+                swallowed.append(value)
+                if uncancels:
+                    asyncio.current_task().uncancel()
+            yield [1]
+
+    async def main():
+        async with aclosing(RunnableParallel(a=stubborn, b=stubborn).astream(1)) as parts:
+            await anext(parts)
+            await anext(parts)
+            await settle()  # now both wait for ever
+
+    run(main())
+    assert swallowed == [1, 1]
 
 
 def test_a_timeout_inside_an_async_generator_spans_its_parts():
@@ -1064,6 +1267,50 @@ def test_a_loser_that_fails_while_it_is_cancelled_is_not_reported():
             raise KeyError("cleaning up")
 
     assert run(first_of({"a": give, "b": fails_when_cancelled})) == {"a": None}
+
+
+class Stop(BaseException):
+    """No Exception: as those of pytest and of trio are."""
+
+
+async def gives_up():
+    """A call that ends with a CancelledError though nobody has cancelled it."""
+    job = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(job.cancel)
+    await job
+
+
+async def stops():
+    raise Stop
+
+
+@pytest.mark.parametrize("ending", [gives_up, stops])
+def test_a_call_that_ends_without_a_result_has_lost_the_race(ending):
+    async def wins():
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return "won"
+
+    assert run(first_of({"a": ending, "b": wins})) == {"b": "won"}
+    assert run(hedged(Tries("fails", "at once"), 0)) == "at once, try 2"
+    with pytest.raises(BaseExceptionGroup, match="2 of 2 calls failed") as caught:
+        run(first_of({"a": ending, "b": ending}))
+    kind = asyncio.CancelledError if ending is gives_up else Stop
+    assert [type(error) for error in caught.value.exceptions] == [kind, kind]
+
+
+@pytest.mark.parametrize(("ending", "error"), [(gives_up, asyncio.CancelledError), (stops, Stop)])
+def test_a_deadline_is_not_waited_for_when_a_call_ends_without_a_result(ending, error):
+    with pytest.raises(error):
+        run(within(3600, {"a": for_ever, "b": ending}))
+
+
+def test_a_timeout_of_a_calls_own_is_its_failure():
+    async def times_out():
+        raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        run(within(3600, {"a": for_ever, "b": times_out}))
 
 
 class Tries:

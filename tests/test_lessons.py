@@ -31,7 +31,10 @@ CHECKPOINTS = {
     ],
 }
 # Modules of which the notebook shows a part, and imports the rest.
-PARTLY = {"lesson4_execution_model": ["config", "critical_path"]}
+PARTLY = {
+    "lesson4_execution_model": ["config", "critical_path"],
+    "lesson5_synchronization": ["thread_streams"],
+}
 
 
 def without_docstrings(tree):

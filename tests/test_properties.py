@@ -22,7 +22,7 @@ from ways import ASYNC, BATCHES, STREAMS, SYNC, call_async, call_sync
 from lessons import RunnableLambda, RunnableParallel, RunnablePassthrough, RunnableSequence
 from lessons.lesson2_thread_pools import threads
 from lessons.lesson3_concurrency_limits.crowd import Crowd
-from lessons.lesson5_synchronization import streaming
+from lessons.lesson5_synchronization import thread_streams
 from lessons.lesson5_synchronization.streaming import AddableDict, add_up
 
 set_hypothesis_home_dir(Path(gettempdir()) / "hypothesis")  # it writes, and not into the repository
@@ -289,7 +289,7 @@ def test_an_interrupt_while_the_main_thread_waits_leaves_nothing(way, tree, limi
 
     with nothing_left():
         with mock.patch.object(threads, "wait", interrupting(threads.wait, turn)):
-            with mock.patch.object(streaming, "SimpleQueue", Queue):
+            with mock.patch.object(thread_streams, "SimpleQueue", Queue):
                 try:
                     came = call_sync(build(tree), way, 7, config(limit))
                 except KeyboardInterrupt:

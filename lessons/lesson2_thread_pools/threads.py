@@ -14,7 +14,8 @@ def run_on(executor, calls):
 
     When a call fails on a thread, no queued call starts any more. (A pool of processes may have handed
     one to a worker already.) The running ones are waited for, then the first failure in the order of
-    the calls is raised. Ctrl-C while waiting is treated in the same way.
+    the calls is raised. Ctrl-C is treated in the same way. (If it comes at the very moment in which a
+    pool starts a thread, the first call of that thread is not waited for: the pool does not know it yet.)
     """
     futures, failed = [], []
     submitting = Lock()

@@ -8,13 +8,23 @@ OTHERS = 3  # so many other failures are told one by one; of the rest only how m
 short = Repr()
 short.maxother = 200  # characters of an exception that may hold a whole document
 
-under_way = ContextVar("under_way", default=None)  # the innermost place that the running code is in
+# The innermost place that the running code is in, a noting.
+under_way: ContextVar = ContextVar("under_way", default=None)
 
 
 class Note(str):
     """A line on an exception that knows the place where it was made."""
 
-    is_way = False  # whether it tells a part of the way from the failure to the caller
+    place: "noting"
+    is_way: bool  # whether it tells a part of the way from the failure to the caller
+
+    def __new__(cls, text, place, is_way):
+        note = super().__new__(cls, text)
+        note.place, note.is_way = place, is_way
+        return note
+
+    def __reduce__(self):
+        return str, (str(self),)  # sent to another process it is a line like any other
 
 
 class noting:
@@ -40,33 +50,20 @@ class noting:
             call = self.outer if self.where and self.outer else self
             notes = call.notes_on(error)
             if not any(isinstance(note, Note) and note.is_way for note in notes):
-                call.put_on(error, notes + [self.made_here(where, is_way=True) for where in self.way()])
+                way = [Note(place.where, self, is_way=True) for place in self.outwards() if place.where]
+                call.put_on(error, notes + way)
 
-    def way(self):
-        """Yield what the places from here outwards have to tell."""
-        place = self
+    def outwards(self):
+        """Yield this place and those around it, from the inside out."""
+        place: noting | None = self
         while place is not None:
-            if place.where:
-                yield place.where
+            yield place
             place = place.outer
-
-    def is_within(self, place):
-        """Whether this is `place`, or a place inside it."""
-        here = self
-        while here is not None and here is not place:
-            here = here.outer
-        return here is place
-
-    def made_here(self, text, is_way=False):
-        """Return `text` as a Note of this place."""
-        note = Note(text)
-        note.place, note.is_way = self, is_way
-        return note
 
     def notes_on(self, error):
         """Return the notes on `error`, without those that were made outside of this place."""
         notes = getattr(error, "__notes__", [])
-        return [note for note in notes if not isinstance(note, Note) or note.place.is_within(self)]
+        return [note for note in notes if not isinstance(note, Note) or self in note.place.outwards()]
 
     def put_on(self, error, notes):
         """Replace the notes on `error`."""
@@ -83,7 +80,7 @@ class noting:
         ]
         if len(others) > OTHERS:
             told.append(f"and {len(others) - OTHERS} more failures")
-        self.put_on(first, self.notes_on(first) + [self.made_here(text) for text in told])
+        self.put_on(first, self.notes_on(first) + [Note(text, self, is_way=False) for text in told])
 
 
 def noted(place, parts):

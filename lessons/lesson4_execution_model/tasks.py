@@ -74,7 +74,7 @@ async def run_as_tasks(calls):
     try:
         raise errors[0]
     finally:  # the exception holds this frame, so the frame must not hold the exception
-        cancelled = errors = None
+        del cancelled, errors
         tasks.clear()
         failed.clear()
 
@@ -105,7 +105,7 @@ async def run_in_thread(call, own_thread=False, always=False):
     """Run `call`, a function without arguments, on a worker thread, in a copy of the caller's context.
 
     own_thread: on a new thread, not on one of the loop's default executor.
-    always: also after a cancellation that comes while the call is still queued.
+    always: for what cleans up; it starts even if the caller is cancelled while it is still queued.
     Returns what it returns and raises what it raises. A thread cannot be cancelled: whoever is
     cancelled while waiting here waits on until the function has ended. One still queued never starts.
     """
@@ -124,16 +124,17 @@ async def run_in_thread(call, own_thread=False, always=False):
         if not always:
             given_up.append(True)
             if not begun:  # then `run` will see that it was given up, if it ever begins
-                future.cancel()
+                futures[0].cancel()
 
     executor = ThreadPoolExecutor(1) if own_thread else None
-    future = asyncio.get_running_loop().run_in_executor(executor, run)
-    cancelled = await wait_for_all([future], give_up)
+    futures = [asyncio.get_running_loop().run_in_executor(executor, run)]
+    cancelled = await wait_for_all(futures, give_up)
     if executor is not None:
         executor.shutdown()
     try:
         if cancelled is not None:
-            raise cancelled from None if future.cancelled() else future.exception()
-        return future.result()
+            raise cancelled from None if futures[0].cancelled() else futures[0].exception()
+        return futures[0].result()
     finally:  # as in run_as_tasks
-        cancelled = future = None
+        del cancelled
+        futures.clear()

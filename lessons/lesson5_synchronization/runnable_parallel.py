@@ -7,7 +7,8 @@ from lessons.lesson2_thread_pools.threads import run_on_threads
 from lessons.lesson4_execution_model.notes import noting
 from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit
 from lessons.lesson5_synchronization.runnable import Runnable, RunnableLambda
-from lessons.lesson5_synchronization.streaming import AddableDict, stream_as_tasks, stream_on_threads
+from lessons.lesson5_synchronization.streaming import AddableDict, stream_as_tasks
+from lessons.lesson5_synchronization.thread_streams import stream_on_threads
 
 
 class RunnableParallel(Runnable):

@@ -1,17 +1,9 @@
-"""Hand over parts of a result as they come: the one mechanism behind `stream` and `astream`."""
+"""Hand over parts of a result as they come, from tasks: the mechanism behind `astream`."""
 
 import asyncio
-import atexit
-import gc
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, aclosing, suppress
-from contextvars import copy_context
+from contextlib import aclosing
 from functools import partial, reduce
-from itertools import islice
 from operator import add
-from queue import SimpleQueue
-from threading import Lock, local
-from weakref import WeakSet
 
 from lessons.lesson4_execution_model.tasks import look_at, run_as_tasks_with_limit, wait_for_all
 
@@ -34,120 +26,6 @@ def add_up(parts):
     return reduce(add, parts) if parts else None
 
 
-class Branch:
-    """A stream that threads run part by part: one thread at a time, in a context of its own."""
-
-    def __init__(self, name, stream):
-        self.name, self.context = name, copy_context()
-        self.parts = self.context.run(stream)
-        self.inside, self.stopped = Lock(), False
-
-    def step(self):
-        """Run the stream as far as its next part; return that part, or END after the last."""
-        try:
-            with self.inside:
-                return END if self.stopped else self.context.run(next, self.parts, END)
-        finally:
-            if self.stopped:
-                self.close()
-
-    def close(self):
-        """Close the stream. It waits for nobody: a thread that is inside closes it on its way out."""
-        self.stopped = True
-        if self.inside.acquire(blocking=False):
-            try:
-                self.context.run(self.parts.close)
-            finally:
-                self.inside.release()
-
-
-def stream_on_threads(streams, max_workers=None):
-    """Run every stream on threads; yield pairs of a name and a part, as they come.
-
-    streams: dict of name to function without arguments that returns a generator.
-    max_workers: how many streams may have begun and not ended; None: all, on as many threads as
-    `run_on_threads` has then. Each runs one part ahead of whoever iterates, no further; between two
-    parts it occupies no thread.
-
-    When a stream fails, or whoever iterates closes this generator early or is interrupted, no stream
-    is run any further and none begins: the parts under way are waited for, every stream is closed, and
-    the failure is raised. What fails after that is not.
-    """
-    executor, branches, ended = ThreadPoolExecutor(max_workers), set(), SimpleQueue()
-    waiting = iter(streams.items())
-
-    def begin(count):
-        for name, stream in islice(waiting, count):
-            branch = Branch(name, stream)
-            branches.add(branch)
-            open_branches.add(branch)
-            ask(branch)
-
-    def ask(branch):
-        step = executor.submit(branch.step)
-        step.add_done_callback(lambda step: ended.put((branch, step)))
-
-    try:
-        begin(max_workers)
-        while branches:
-            branch, step = ended.get()
-            if (part := step.result()) is END:
-                branches.remove(branch)
-                begin(1)
-            else:
-                ask(branch)
-                yield branch.name, part
-    finally:
-        stop(executor, branches)
-        step = None  # a failure holds this frame, so the frame must not hold a failure
-        while not ended.empty():
-            ended.get()
-
-
-def stop(executor, branches):
-    """Close every branch, on the executor's threads, and wait until these have ended.
-
-    A generator that nobody holds any more may be closed by the garbage collector, on any thread, at
-    any line, with any lock held. Then nothing is waited for, and nothing submitted.
-    """
-    for branch in branches:
-        branch.stopped = True
-    if collecting.now:
-        for branch in branches:
-            branch.close()
-        executor.shutdown(wait=False)
-        return
-    with suppress(RuntimeError), executor:  # on one of its own threads it cannot wait for itself
-        for branch in branches:
-            try:
-                executor.submit(branch.close)
-            except RuntimeError:  # Python is about to end: no thread takes anything any more
-                branch.close()
-
-
-class Collecting(local):
-    """Whether the garbage collector is at work on this thread."""
-
-    now = False
-
-    def note(self, phase, info):
-        self.now = phase == "start"
-
-
-collecting = Collecting()
-gc.callbacks.append(collecting.note)
-
-open_branches = WeakSet()
-
-
-@atexit.register
-def close_open_branches():
-    """Close the streams that are half read when Python ends; by now no other thread runs them."""
-    with ExitStack() as stack:
-        for branch in open_branches:
-            stack.callback(branch.close)
-
-
 async def stream_as_tasks(streams, limit=None):
     """Run every stream as a task; yield pairs of a name and a part, as they come.
 
@@ -157,9 +35,7 @@ async def stream_as_tasks(streams, limit=None):
     Raises what `run_as_tasks_with_limit` raises, after the parts that were there before. When the
     iterator is closed early, or its task is cancelled, the streams are cancelled and waited for.
     """
-    parts, room = asyncio.Queue(), asyncio.Semaphore(0)
-
-    left = False
+    parts, room, left = asyncio.Queue(), asyncio.Semaphore(0), False
 
     async def pump(name, stream):
         async with aclosing(stream()) as own_parts:
@@ -183,4 +59,7 @@ async def stream_as_tasks(streams, limit=None):
         look_at([run])
         if cancelled is not None:
             raise cancelled
-    run.result()
+    try:
+        run.result()
+    finally:
+        del run  # a failure holds this frame, so the frame must not hold a failure
