@@ -186,6 +186,27 @@ def test_whatever_ends_a_branch_without_a_result_ends_the_call(ending, error, me
     assert started == []
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_the_loop_itself_carries_out_leaves_nothing(error):
+    """The loop stops and hands it to asyncio.run, which cancels what is left and waits for it."""
+    seen = []
+
+    async def cleans_up(value):
+        try:
+            await for_ever()
+        finally:
+            await asyncio.sleep(0)
+            seen.append("clean")
+
+    async def leaves(value):
+        await asyncio.sleep(0)
+        raise error
+
+    with pytest.raises(error):
+        asyncio.run(RunnableParallel(a=cleans_up, b={"c": leaves, "d": cleans_up}).ainvoke(1))
+    assert seen == ["clean", "clean"]
+
+
 @ENDINGS
 def test_a_branch_that_ends_without_a_result_is_named(ending, error, message):
     with pytest.raises(error) as caught:

@@ -46,13 +46,16 @@ async def run_as_tasks(calls):
 
     def cancel_all():
         nonlocal stopping
-        stopping = True
         for task in tasks:
-            task.cancel()  # does nothing to a task that has ended
+            if stopping or not task.cancelling():  # one that somebody else has cancelled may clean up
+                task.cancel()  # does nothing to a task that has ended
+        stopping = True
 
     async def run(call):
         try:
             return await call()
+        except (KeyboardInterrupt, SystemExit):
+            raise  # these stop the loop, and asyncio.run cancels every task
         except BaseException as error:
             if not (stopping and isinstance(error, asyncio.CancelledError)):  # as it was told to
                 failed.append(error)
