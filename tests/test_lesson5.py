@@ -1299,6 +1299,17 @@ def test_a_call_that_ends_without_a_result_has_lost_the_race(ending):
     assert [type(error) for error in caught.value.exceptions] == [kind, kind]
 
 
+def test_an_exception_that_is_false_has_lost_the_race():
+    class Empty(Exception):
+        def __len__(self):
+            return 0
+
+    async def fails_falsely():
+        raise Empty
+
+    assert run(first_of({"a": fails_falsely, "b": give})) == {"b": None}
+
+
 @pytest.mark.parametrize(("ending", "error"), [(gives_up, asyncio.CancelledError), (stops, Stop)])
 def test_a_deadline_is_not_waited_for_when_a_call_ends_without_a_result(ending, error):
     with pytest.raises(error):

@@ -27,10 +27,11 @@ async def first_of(calls, count=1):
             ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for name, task in tasks.items():
                 if task in ended and len(results) < count:
-                    if error := failure_of(task):
-                        errors.append(error)
-                    else:
+                    error = failure_of(task)
+                    if error is None:
                         results[name] = task.result()
+                    else:
+                        errors.append(error)
     finally:
         await cancel_and_wait(list(tasks.values()))
     return results
