@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 import pytest
 from leftovers import PATIENCE, cancelled_while, fail, for_ever, give, run
+from ways import ASYNC, SYNC, call_async
 
 from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnable
 from lessons.lesson4_execution_model import exercises
@@ -247,6 +248,24 @@ def test_after_an_eager_failure_no_branch_starts(limit):
     with pytest.raises(LookupError, match="no such review"):
         run(main())
     assert started == []
+
+
+class Empty(LookupError):
+    """An exception that is false."""
+
+    def __len__(self):
+        return 0
+
+
+@pytest.mark.parametrize("way", [*SYNC, *ASYNC])
+def test_an_exception_that_is_false_ends_the_call(way):
+    def fails(value):
+        raise Empty
+
+    chain = RunnableParallel(a=fails, b=fails)
+    with pytest.raises(Empty) as caught:
+        run(call_async(chain, way, 1))
+    assert caught.value.__notes__[0] in ("in branch 'a'", "in branch 'b'")
 
 
 # --- notes

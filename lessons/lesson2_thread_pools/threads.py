@@ -41,11 +41,14 @@ def run_on(executor, calls):
     results = []
     try:
         for future in futures:
-            if not future.cancelled():  # if one is, another raises
-                results.append(future.result())
+            if future.cancelled():
+                continue  # then another has failed
+            if (error := future.exception()) is not None:
+                raise error  # result() would overlook an exception that is false
+            results.append(future.result())
         return results
     finally:  # an exception holds this frame, so the frame must not hold the exception
-        future = None
+        future = error = None
         futures.clear()
         failed.clear()
 

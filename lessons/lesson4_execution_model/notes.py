@@ -74,6 +74,8 @@ class noting:
     def note_others(self, errors):
         """Note on the first of `errors`, a list of exceptions, what the others are."""
         first, *others = {id(error): error for error in errors}.values()  # each instance once
+        if not others:
+            return
         told = [
             " ".join([f"another failure: {short.repr(error)}", *self.notes_on(error)])
             for error in others[:OTHERS]

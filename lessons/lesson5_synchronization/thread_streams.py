@@ -72,6 +72,8 @@ def stream_on_threads(streams, max_workers=None):
         begin(max_workers)
         while branches:
             branch, step = ended.get()
+            if (error := step.exception()) is not None:
+                raise error
             if (part := step.result()) is END:
                 branches.remove(branch)
                 begin(1)
@@ -80,7 +82,7 @@ def stream_on_threads(streams, max_workers=None):
                 yield branch.name, part
     finally:
         stop(executor, branches)
-        step = None  # as in stream_as_tasks
+        step = error = None  # as in stream_as_tasks
         while not ended.empty():
             ended.get()
 
