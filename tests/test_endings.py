@@ -21,7 +21,7 @@ from test_properties import SYNC_KINDS, config, few, interrupting, limits, trees
 from ways import ASYNC, SYNC, call_async, call_sync
 
 from lessons import RunnableLambda, RunnableParallel, RunnablePassthrough, RunnableSequence
-from lessons.lesson2_thread_pools import threads
+from lessons.lesson2_thread_pools import pool, threads
 from lessons.lesson5_synchronization import thread_streams
 
 examples = settings(deadline=None, derandomize=True, database=None, max_examples=300)
@@ -193,8 +193,8 @@ def interrupted_submit(turn):
     """A pool's submit; call number `turn` of the main thread is interrupted when it has started a worker."""
     interrupt = interrupting(lambda: None, turn)
 
-    def submit(pool, /, *args, **kwargs):
-        future = ThreadPoolExecutor.submit(pool, *args, **kwargs)
+    def submit(executor, /, *args, **kwargs):
+        future = ThreadPoolExecutor.submit(executor, *args, **kwargs)
         interrupt()
         return future
 
@@ -210,7 +210,7 @@ broken = st.tuples(few, st.sampled_from(ERRORS))
 def test_a_call_on_threads_ends_whatever_happens(way, tree, limit, broken, turns, taken):
     """A leaf fails, the main thread is interrupted while it submits or waits, or a stream is left early."""
 
-    class Pool(ThreadPoolExecutor):
+    class Pool(pool.Pool):
         submit = interrupted_submit(turns[0])
 
     class Queue(SimpleQueue):
@@ -219,9 +219,9 @@ def test_a_call_on_threads_ends_whatever_happens(way, tree, limit, broken, turns
     leaves = Leaves(*broken)
     with (
         an_end(leaves),
-        mock.patch.object(threads, "wait", interrupting(threads.wait, turns[1])),
-        mock.patch.object(threads, "ThreadPoolExecutor", Pool),
-        mock.patch.object(thread_streams, "ThreadPoolExecutor", Pool),
+        mock.patch.object(threads, "SimpleQueue", Queue),
+        mock.patch.object(threads, "Pool", Pool),
+        mock.patch.object(thread_streams, "Pool", Pool),
         mock.patch.object(thread_streams, "SimpleQueue", Queue),
     ):
         if way == "stream":

@@ -12,6 +12,7 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -297,11 +298,12 @@ def test_ctrl_c_starts_nothing_queued_and_waits_for_what_runs(monkeypatch):
         executor.cleared.wait(PATIENCE)
         ended.append(number)
 
-    def interrupted(futures, return_when):
-        two_run()
-        raise KeyboardInterrupt
+    class Interrupted(SimpleQueue):
+        def get(self):
+            two_run()
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(threads, "wait", interrupted)
+    monkeypatch.setattr(threads, "SimpleQueue", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_on(executor, {number: partial(call, number) for number in range(6)})
     assert sorted(started) == sorted(ended) == [0, 1]

@@ -6,7 +6,6 @@ import inspect
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -27,6 +26,7 @@ from lessons import (
     RunnablePick,
     RunnableSequence,
 )
+from lessons.lesson2_thread_pools import pool
 from lessons.lesson3_concurrency_limits.crowd import Crowd
 from lessons.lesson5_synchronization import exercises, thread_streams
 from lessons.lesson5_synchronization.barrier import Barrier, Latch
@@ -326,7 +326,7 @@ def test_a_stream_that_the_garbage_collector_finds_on_its_own_thread_ends():
 def test_an_interrupt_at_the_very_start_of_a_stream_leaves_nothing(monkeypatch):
     """As when Ctrl-C comes while a pool starts a thread: the call is submitted, but `submit` raises."""
 
-    class Pool(ThreadPoolExecutor):
+    class Pool(pool.Pool):
         def submit(self, *args):
             super().submit(*args)
             raise KeyboardInterrupt
@@ -340,7 +340,7 @@ def test_an_interrupt_at_the_very_start_of_a_stream_leaves_nothing(monkeypatch):
         finally:
             closed.append(value)
 
-    monkeypatch.setattr(thread_streams, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(thread_streams, "Pool", Pool)
     with pytest.raises(KeyboardInterrupt):
         list(RunnableParallel(a=parts, b=parts).stream(1))
     assert closed in ([], [1])  # `a` may have begun

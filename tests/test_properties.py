@@ -288,7 +288,7 @@ def test_an_interrupt_while_the_main_thread_waits_leaves_nothing(way, tree, limi
         get = interrupting(SimpleQueue.get, turn)
 
     with nothing_left():
-        with mock.patch.object(threads, "wait", interrupting(threads.wait, turn)):
+        with mock.patch.object(threads, "SimpleQueue", Queue):
             with mock.patch.object(thread_streams, "SimpleQueue", Queue):
                 try:
                     came = call_sync(build(tree), way, 7, config(limit))

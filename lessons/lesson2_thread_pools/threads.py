@@ -1,9 +1,11 @@
 """Run calls on threads: the one mechanism behind every `invoke` and `batch` of the course."""
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
+from queue import SimpleQueue
 from threading import Lock
+
+from lessons.lesson2_thread_pools.pool import Pool
 
 
 def run_on(executor, calls):
@@ -14,19 +16,18 @@ def run_on(executor, calls):
 
     When a call fails on a thread, no queued call starts any more. (A pool of processes may have handed
     one to a worker already.) The running ones are waited for, then the first failure in the order of
-    the calls is raised. Ctrl-C is treated in the same way. (If it comes at the very moment in which a
-    pool starts a thread, the first call of that thread is not waited for: the pool does not know it yet.)
+    the calls is raised. Ctrl-C while waiting is treated in the same way.
     """
-    futures, failed = [], []
+    futures, failed, ended = [], [], SimpleQueue()
     submitting = Lock()
 
-    def cancel_queued(ended):  # on threads this runs in the worker, before that takes another call
-        if ended.cancelled() or ended.exception() is None:
-            return
-        with submitting:
-            failed.append(ended)
-        for future in futures:
-            future.cancel()  # does nothing to a call that runs or has ended
+    def when_ended(future):  # on threads this runs in the worker, before that takes another call
+        if not future.cancelled() and future.exception() is not None:
+            with submitting:
+                failed.append(future)
+            for queued in futures:
+                queued.cancel()  # does nothing to a call that runs or has ended
+        ended.put(None)
 
     try:
         for call in calls.values():
@@ -34,8 +35,11 @@ def run_on(executor, calls):
                 if failed:
                     break
                 futures.append(executor.submit(call))
-            futures[-1].add_done_callback(cancel_queued)
-        wait(futures, return_when=FIRST_EXCEPTION)
+            futures[-1].add_done_callback(when_ended)
+        for _ in range(len(futures)):
+            ended.get()
+            if failed:
+                break
     finally:
         executor.shutdown(cancel_futures=True)  # waits for the calls that run
     results = []
@@ -61,4 +65,4 @@ def run_on_threads(calls, max_workers=None):
     Returns and raises what `run_on` does. No thread is left behind.
     """
     in_context = {name: partial(copy_context().run, call) for name, call in calls.items()}
-    return run_on(ThreadPoolExecutor(max_workers), in_context)
+    return run_on(Pool(max_workers), in_context)

@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from itertools import islice
@@ -10,6 +9,7 @@ from queue import SimpleQueue
 from threading import Lock, local
 from weakref import WeakSet
 
+from lessons.lesson2_thread_pools.pool import Pool
 from lessons.lesson5_synchronization.streaming import END
 
 open_branches = WeakSet()  # for `close_open_branches`
@@ -54,7 +54,7 @@ def stream_on_threads(streams, max_workers=None):
     is run any further and none begins: the parts under way are waited for, every stream is closed, and
     the failure is raised. What fails after that is not.
     """
-    executor, branches, ended = ThreadPoolExecutor(max_workers), set(), SimpleQueue()
+    executor, branches, ended = Pool(max_workers), set(), SimpleQueue()
     waiting = iter(streams.items())
 
     def begin(count):
