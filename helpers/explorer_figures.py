@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from helpers.bars import Look, draw_join, draw_lanes, draw_legend, draw_time_axis, visible_states
+from helpers.bars import Look, draw_join, draw_lanes, draw_legend, draw_time_axis, visible
 from helpers.diagrams import draw_tree
 from helpers.lanes import Lane, unit_lanes
 from helpers.recording import Recording, State
@@ -61,7 +61,7 @@ class SameAxes:
         self.theme, self.look = theme, Look(theme_named(theme), font, 0.0, longest)
         self.scale = font / _DEFAULT_FONT
         self.lanes = {setting: _named_lanes(each, lanes) for setting, each in recordings.items()}
-        self.states = visible_states(list(self.lanes.values()), self.look)
+        self.explained = visible(list(self.lanes.values()), self.look)
         self.labels = max(text_width(name, font, bold=True) for name in lanes) / 72  # inches
 
     def draw(self, setting: object, title: str) -> Figure:
@@ -105,7 +105,7 @@ class SameAxes:
         ax = _axes(fig, left, bottom, fig.get_figwidth() - left - right, height, self.look.theme)
         draw_lanes(ax, self.lanes[setting], self.look)
         draw_time_axis(ax, self.look, margin=0.01)
-        draw_legend(fig, self.states, [self.lanes[setting]], self.look)
+        draw_legend(fig, self.explained, [self.lanes[setting]], self.look)
         return ax
 
 

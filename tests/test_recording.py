@@ -11,7 +11,9 @@ def recording_of(units, **fields):
     """units: id -> list of (state, start, end); each unit is a task of the same name."""
     recording = Recording(**fields)
     for unit, states in units.items():
-        recording.units[unit] = Unit(unit, "task", f"unit {unit}", created=states[0][1], done=states[-1][2])
+        recording.units[unit] = Unit(
+            unit, "task", f"unit {unit}", created=states[0][1], done=states[-1][2], outcome="ok"
+        )
         recording.spans += [Span(unit, *state) for state in states]
     recording.spans.sort(key=lambda span: span.start)
     recording.duration = max((span.end for span in recording.spans), default=0.0)
@@ -101,7 +103,7 @@ def test_observe_needs_a_recording_under_way():
 
 def test_chrome_trace(tmp_path):
     recording = Recording(
-        units={1: Unit(1, "task", "summary", created=0.0)},
+        units={1: Unit(1, "task", "summary", created=0.0, done=0.004, outcome="failed", error="ValueError")},
         spans=[
             Span(1, State.RUNNING, 0.001, 0.0015, thread=1),
             Span(1, State.WAITING, 0.0015, 0.004, reason="sleep"),
@@ -117,7 +119,9 @@ def test_chrome_trace(tmp_path):
     trace = json.loads(file.read_text(encoding="utf-8"))
     assert trace == recording.to_chrome_trace()
     events = trace["traceEvents"]
-    assert {event["ph"] for event in events} == {"M", "X"}
+    assert {event["ph"] for event in events} == {"M", "X", "i"}
+    (end,) = [event for event in events if event["ph"] == "i"]
+    assert (end["name"], end["pid"], end["tid"], end["ts"]) == ("failed: ValueError", 2, 1, 4000)
     threads = {
         (event["pid"], event["tid"]): event["args"]["name"]
         for event in events

@@ -345,7 +345,7 @@ def test_nothing_is_explained_that_lies_outside_the_range():
 
 def test_all_units_or_those_that_call():
     recording = parallel()
-    recording.units[7] = Unit(7, "task", "wrapper", 0.0)
+    recording.units[7] = Unit(7, "task", "wrapper", 0.0, outcome="ok")
     recording.spans.append(Span(7, State.WAITING, 0.0, 0.1))
     assert "wrapper" not in labels(draw_timeline(recording, "title").axes[0])
     assert "wrapper" in labels(draw_timeline(recording, "title", lanes="all").axes[0])
@@ -668,4 +668,4 @@ def test_a_real_failure():
     with pytest.raises(ExceptionGroup):
         with record() as recording:
             asyncio.run(main())
-    assert "1 failed: culprit. 1 cancelled: sleeper." in describe(recording, end_order=False)
+    assert "1 failed: culprit (ValueError). 1 cancelled: sleeper." in describe(recording, end_order=False)
