@@ -275,12 +275,13 @@ class Names:
     """The names by which the code that starts calls knows them: the keys of its dicts."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[dict, int, dict[int, str]]] = {}
+        self._seen: dict[int, tuple[dict, int, dict[int, str | int]]] = {}
 
-    def held(self, *things: Any) -> str:
+    def held(self, name: str, *things: Any) -> str:
         """The key that one of `things` has in a dict of the code around, if it has one there, else "".
 
-        Only functions and runnables count, and only dicts that begin with one.
+        Only functions and runnables count, and only dicts that begin with one. name: what a number
+        follows, if the key is one.
         """
         wanted = [thing for thing in things if _is_callable(thing)]
         if not wanted:
@@ -292,10 +293,10 @@ class Names:
                     for thing in wanted:
                         key = keys.get(id(thing))
                         if key is not None and value.get(key) is thing:
-                            return key
+                            return key if isinstance(key, str) else f"{name} {key}"
         return ""
 
-    def _keys(self, branches: dict) -> dict[int, str]:
+    def _keys(self, branches: dict) -> dict[int, str | int]:
         """The id of a value -> its key; without values that have several."""
         seen = self._seen.get(id(branches))
         if seen is None or seen[1] != len(branches):
@@ -303,7 +304,9 @@ class Names:
             if any(_is_callable(first) for first in list(islice(branches.values(), 1))):
                 items = list(branches.items())
             count = Counter(id(value) for _, value in items)
-            keys = {id(value): key for key, value in items if type(key) is str and count[id(value)] == 1}
+            keys = {
+                id(value): key for key, value in items if type(key) in (str, int) and count[id(value)] == 1
+            }
             seen = self._seen[id(branches)] = branches, len(branches), keys
         return seen[2]
 

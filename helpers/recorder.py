@@ -233,8 +233,9 @@ class Recorder:
         # asyncio.run cleans up in tasks of its own
         kind = "internal" if name.startswith("BaseEventLoop.") else "task"
         code, frame = getattr(coro, "cr_code", None), getattr(coro, "cr_frame", None)
-        held_as = "" if frame is None else self.names.held(*frame.f_locals.values())
-        return self.log.new(kind, short_name(name), parent=parent, code=code, held_as=held_as)
+        name = short_name(name)
+        held_as = "" if frame is None else self.names.held(name, *frame.f_locals.values())
+        return self.log.new(kind, name, parent=parent, code=code, held_as=held_as)
 
     def _list_task(self, track: Track, task: asyncio.Task) -> Track:
         track.task = task
@@ -267,7 +268,7 @@ class Recorder:
     def new_item(self, function: Callable, *args: Any) -> Track:
         """A work item, a call of `function`, that is about to be queued; not yet listed."""
         name = short_name(hooks.function_name(function, *args))
-        held_as = self.names.held(*hooks.layers(function, *args), *args)
+        held_as = self.names.held(name, *hooks.layers(function, *args), *args)
         item = self.log.new("thread", name, parent=self.here.track, held_as=held_as)
         item.note(State.QUEUED, reason="worker")
         return item

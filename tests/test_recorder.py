@@ -13,6 +13,7 @@ from asyncio.base_events import BaseEventLoop
 from asyncio.events import Handle
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -23,6 +24,7 @@ from helpers.recorder import record, working_on
 from helpers.recording import State
 from helpers.workloads import spend_cpu
 
+pause = time.sleep  # also while a recording replaces it
 PATIENCE = 20  # seconds until a wait that should be short counts as failed
 RUNNING, READY, WAITING = State.RUNNING, State.READY, State.WAITING
 BLOCKED, IN_THREAD, QUEUED = State.BLOCKED, State.IN_THREAD, State.QUEUED
@@ -38,6 +40,9 @@ REPLACED = [
     (ThreadPoolExecutor, "submit"),
     (threading.Thread, "start"),
     (time, "sleep"),
+    (asyncio.TaskGroup, "__aexit__"),
+    (asyncio.Timeout, "__aexit__"),
+    (asyncio, "wait_for"),
 ]
 
 
@@ -78,6 +83,21 @@ def in_script(function, *args):
     return recording
 
 
+class LateLoop(asyncio.SelectorEventLoop):
+    """An event loop on a machine that has other things to do: every timer is due before it looks."""
+
+    def _run_once(self):
+        super()._run_once()
+        pause(0.004)
+
+
+def in_late_script(function, *args):
+    """The same as `in_script`, on a busy machine."""
+    with record() as recording, asyncio.Runner(loop_factory=LateLoop) as runner:
+        runner.run(function(*args))
+    return recording
+
+
 def unit_named(recording, name):
     (unit,) = [unit for unit in recording.units.values() if unit.name == name]
     return unit
@@ -87,8 +107,27 @@ def spans_of(recording, unit):
     return [span for span in recording.spans if span.unit == unit.id]
 
 
+def certain(recording, unit):
+    """The spans of a unit that it has on any machine, however busy that is.
+
+    Whether a thread was on the CPU is an estimate. Whether a timer is overdue before the loop finds it due
+    depends on what else the CPU has to do.
+    """
+    joined = []
+    for span in spans_of(recording, unit):
+        if span.state in (RUNNING, IN_THREAD, BLOCKED) and span.reason != "time.sleep":
+            span = replace(span, state=RUNNING)
+        elif span.reason == "overdue":
+            span = replace(span, reason="")
+        if joined and (joined[-1].state, joined[-1].reason) == (span.state, span.reason):
+            joined[-1] = replace(joined[-1], end=span.end)
+        else:
+            joined.append(span)
+    return joined
+
+
 def states_of(recording, unit):
-    return [span.state for span in spans_of(recording, unit)]
+    return [span.state for span in certain(recording, unit)]
 
 
 def names(units):
@@ -123,7 +162,7 @@ class Counter:
 # Tasks
 
 
-@pytest.mark.parametrize("run", [in_cell, in_script])
+@pytest.mark.parametrize("run", [in_cell, in_script, in_late_script])
 def test_states_of_a_task(run):
     async def main():
         await asyncio.create_task(acall("summary"))
@@ -131,8 +170,8 @@ def test_states_of_a_task(run):
     recording = run(main)
     unit = unit_named(recording, "summary")
     assert states_of(recording, unit) == [READY, RUNNING, WAITING, READY, RUNNING]
-    assert [span.reason for span in spans_of(recording, unit)] == ["", "", "sleep", "", ""]
-    assert [span.thread is not None for span in spans_of(recording, unit)] == [
+    assert [span.reason for span in certain(recording, unit)] == ["", "", "sleep", "", ""]
+    assert [span.thread is not None for span in certain(recording, unit)] == [
         False,
         True,
         False,
@@ -189,8 +228,9 @@ def test_a_task_whose_timer_was_due_while_the_loop_was_busy_was_ready_since_then
     recording = in_cell(main)
     (busy,) = [span for span in recording.spans if span.state is BLOCKED]
     assert busy.reason == "time.sleep" and busy.duration >= 0.06
-    overdue, ready = spans_of(recording, unit_named(recording, "sleeper"))[3:5]
-    assert [(span.state, span.reason) for span in (overdue, ready)] == [(READY, "overdue"), (READY, "")]
+    spans = spans_of(recording, unit_named(recording, "sleeper"))
+    _, overdue, ready = [span for span in spans if span.state is READY]
+    assert [overdue.reason, ready.reason] == ["overdue", ""]
     assert overdue.start < busy.end < overdue.end
 
 
@@ -425,17 +465,18 @@ def test_eager_tasks_keep_their_first_step(run):
     assert recording.peak() == 1
 
 
-def test_a_task_factory_that_is_not_eager():
+@pytest.mark.parametrize("run", [in_cell, in_script, in_late_script])
+def test_a_task_factory_that_is_not_eager(run):
     async def main():
         loop = asyncio.get_running_loop()
         loop.set_task_factory(lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))
         await asyncio.gather(acall("summary"), acall("keywords"))
 
-    recording = in_cell(main)
+    recording = run(main)
     for name in ("summary", "keywords"):
         unit = unit_named(recording, name)
         assert states_of(recording, unit) == [READY, RUNNING, WAITING, READY, RUNNING]
-        assert recording.units[unit.parent].name == "cell"
+        assert recording.units[unit.parent].name == ("cell" if run is in_cell else "main")
 
 
 # Work items of a pool
@@ -447,7 +488,7 @@ def test_states_of_a_work_item():
     assert [first.kind, first.outcome] == ["thread", "ok"]
     for unit in (first, second):
         assert states_of(recording, unit) == [QUEUED, RUNNING, BLOCKED, RUNNING]
-        queued, _, blocked, _ = spans_of(recording, unit)
+        queued, _, blocked, _ = certain(recording, unit)
         assert (queued.thread, queued.reason, blocked.reason) == (None, "worker", "time.sleep")
         assert blocked.duration >= 0.01
         assert recording.threads[blocked.thread].startswith("ThreadPoolExecutor")
@@ -537,7 +578,7 @@ def test_computing_is_running():
     (unit,) = recording.units.values()
     assert unit.cpu >= 0.02
     if sys.platform == "linux":  # elsewhere being preempted cannot be told from waiting
-        assert states_of(recording, unit) == [RUNNING]
+        assert [span.state for span in spans_of(recording, unit)] == [RUNNING]
 
 
 def test_socket_and_lock_waits_are_blocked():
@@ -572,7 +613,7 @@ def test_blocking_the_loop_without_time_sleep():
         block()
 
     recording = in_cell(main)
-    assert BLOCKED in states_of(recording, unit_named(recording, "cell"))
+    assert BLOCKED in [span.state for span in spans_of(recording, unit_named(recording, "cell"))]
 
 
 def test_two_threads_that_share_the_gil_are_not_both_running():
