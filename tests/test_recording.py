@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from helpers.recording import Call, Recording, Span, State, Unit
+from helpers.recording import Call, End, Recording, Span, State, Unit
 
 
 def recording_of(units, **fields):
@@ -88,6 +88,34 @@ def test_lanes_are_the_units_that_made_calls_or_else_all():
     recording.calls = [Call(3, "summary", 1, 2), Call(1, "keywords", 1, 2), Call(3, "summary", 1, 2)]
     assert [unit.id for unit in recording.lanes()] == [1, 3]
     assert recording.peak() == 2
+
+
+def test_a_branch_that_ended_before_its_call_has_a_lane():
+    run = State.RUNNING
+    recording = recording_of({unit: [(run, unit / 10, 9)] for unit in range(9)})
+    tree = {1: 0, 2: 1, 3: 0, 4: 3, 5: 4, 6: 2, 7: 0}  # a call in 2; 3 wraps 4, which wraps 5; 8 is alone
+    for unit, parent in tree.items():
+        recording.units[unit].parent = parent
+    recording.calls = [Call(2, "summary", 1, 2)]
+    for unit in (0, 1, 3, 4, 5, 6):  # 0 and 1 lead to the call, 6 was started by the one that made it
+        recording.units[unit].outcome = "failed"
+    assert [unit.id for unit in recording.lanes()] == [2, 5]
+    recording.units[3].named = True  # the wrapper of a branch
+    recording.units[7].outcome = "cancelled"
+    recording.units[8].outcome = ""
+    assert [unit.id for unit in recording.lanes()] == [2, 3, 7, 8]
+    recording.block = 8
+    assert [unit.id for unit in recording.lanes()] == [2, 3, 7]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [("ok", None), ("failed", End.FAILED), ("cancelled", End.CANCELLED), ("", End.UNFINISHED)],
+)
+def test_how_a_unit_ended(outcome, end):
+    unit = Unit(1, "task", "summary", 0.0, outcome=outcome)
+    assert Recording(units={1: unit}).end_of(unit) is end
+    assert Recording(units={1: unit}, block=1).end_of(unit) is (end if outcome else None)
 
 
 def test_empty_recording():
