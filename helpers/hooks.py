@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import inspect
 import os
 import sys
 import threading
@@ -37,6 +38,7 @@ selected: ContextVar[Recorder | None] = ContextVar("selected", default=None)
 
 _hooks: list[tuple[Any, str, Callable]] = []
 _MACHINERY = (os.path.dirname(asyncio.__file__), os.path.dirname(concurrent.futures.__file__), __file__)
+_OWN_REFERENCES = 3  # of the frame, of the variable, of the call that counts them
 _NEAR = 3  # so many frames around a call may know its name
 _RECORDER = os.path.join(os.path.dirname(__file__), "recorder.py")
 _STEP = Handle._run.__code__  # below it there is the loop
@@ -287,7 +289,7 @@ class Names:
         if not wanted:
             return ""
         for frame in islice(_own_frames(), _NEAR):
-            for variable, value in list(frame.f_locals.items()):
+            for variable, value in _variables(frame):
                 if isinstance(value, dict) and not variable.startswith("_"):
                     keys = self._keys(value)
                     for thing in wanted:
@@ -309,6 +311,16 @@ class Names:
             }
             seen = self._seen[id(branches)] = branches, len(branches), keys
         return seen[2]
+
+
+def _variables(frame: FrameType) -> list[tuple[str, Any]]:
+    """The variables of a frame. Before Python 3.13 a function's frame keeps what it tells: not here."""
+    told = frame.f_locals
+    variables = list(told.items())
+    is_copy = frame.f_code.co_flags & inspect.CO_OPTIMIZED and isinstance(told, dict)
+    if is_copy and sys.getrefcount(told) <= _OWN_REFERENCES:  # else the code itself has asked for locals()
+        told.clear()
+    return variables
 
 
 def _is_callable(thing: Any) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from asyncio.base_events import BaseEventLoop
 from asyncio.events import Handle
 from concurrent.futures import ThreadPoolExecutor
@@ -471,6 +472,16 @@ def test_eager_tasks_keep_their_first_step(run):
     assert recording.peak() == 1
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_an_eager_task_that_fails_at_once_has_a_lane():
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        with pytest.raises(ValueError):
+            await asyncio.gather(acall("summary", PATIENCE), aat_once())
+
+    assert ends(in_cell(main)) == {"summary": UNFINISHED, "aat_once": FAILED}
+
+
 @pytest.mark.parametrize("run", [in_cell, in_script, in_late_script])
 def test_a_task_factory_that_is_not_eager(run):
     async def main():
@@ -715,6 +726,24 @@ def test_a_work_item_has_the_name_by_which_the_caller_knows_it():
             pool.submit(function, 7, 2)
     expected = ["summary", "keywords", "abs 0", "abs 1", "divmod", "divmod"]
     assert names(recording.units.values()) == expected
+
+
+def test_looking_for_names_keeps_and_changes_nothing():
+    class Precious:
+        pass
+
+    def submit(pool):
+        precious, variables = Precious(), None
+        known = weakref.ref(precious)
+        pool.submit(abs, -1)
+        del precious
+        assert known() is None
+        variables = locals()
+        pool.submit(abs, -1)
+        assert variables["pool"] is pool
+
+    with record(), ThreadPoolExecutor(1) as pool:
+        submit(pool)
 
 
 @pytest.mark.parametrize("made", [Lambda, RunnableLambda])
