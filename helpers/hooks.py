@@ -289,7 +289,7 @@ class Names:
         if not wanted:
             return ""
         for frame in islice(_own_frames(), _NEAR):
-            for variable, value in _variables(frame):
+            for variable, value in variables(frame).items():
                 if isinstance(value, dict) and not variable.startswith("_"):
                     keys = self._keys(value)
                     for thing in wanted:
@@ -313,14 +313,14 @@ class Names:
         return seen[2]
 
 
-def _variables(frame: FrameType) -> list[tuple[str, Any]]:
+def variables(frame: FrameType) -> dict[str, Any]:
     """The variables of a frame. Before Python 3.13 a function's frame keeps what it tells: not here."""
     told = frame.f_locals
-    variables = list(told.items())
+    found = dict(told)
     is_copy = frame.f_code.co_flags & inspect.CO_OPTIMIZED and isinstance(told, dict)
     if is_copy and sys.getrefcount(told) <= _OWN_REFERENCES:  # else the code itself has asked for locals()
         told.clear()
-    return variables
+    return found
 
 
 def _is_callable(thing: Any) -> bool:

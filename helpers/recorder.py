@@ -234,7 +234,7 @@ class Recorder:
         kind = "internal" if name.startswith("BaseEventLoop.") else "task"
         code, frame = getattr(coro, "cr_code", None), getattr(coro, "cr_frame", None)
         name = short_name(name)
-        held_as = "" if frame is None else self.names.held(name, *frame.f_locals.values())
+        held_as = "" if frame is None else self.names.held(name, *hooks.variables(frame).values())
         return self.log.new(kind, name, parent=parent, code=code, held_as=held_as)
 
     def _list_task(self, track: Track, task: asyncio.Task) -> Track:

@@ -163,7 +163,7 @@ class Recording:
         were cancelled or are unfinished. Otherwise every unit.
         """
         self._require_complete()
-        calling = {call.unit for call in self.calls}
+        calling = {call.unit for call in self.calls} & self.units.keys()
         chosen = {unit: unit for unit in (calling or self.units)}
         if calling:
             chosen |= self._ended_before_a_call(calling)
@@ -221,13 +221,11 @@ class Recording:
         wrappers that end as it does, it is the innermost that has a name, else the innermost. Given as
         the unit -> the innermost, which started when the other branches made their calls.
         """
-        above = {unit: list(self._ancestors(unit)) for unit in self.units}
-        leading = calling.union(*(above[unit] for unit in calling))
-        ended = {
-            unit.id
-            for unit in self.units.values()
-            if self.end_of(unit) and unit.id not in leading and calling.isdisjoint(above[unit.id])
-        }
+        ended = {unit.id for unit in self.units.values() if unit.id not in calling and self.end_of(unit)}
+        above = {unit: list(self._ancestors(unit)) for unit in ended}
+        if ended:
+            ended.difference_update(*map(self._ancestors, calling))
+        ended = {unit for unit in ended if calling.isdisjoint(above[unit])}
         named = {unit for unit in ended if self.units[unit].named}
         return {
             next((each for each in (unit, *above[unit]) if each in named), unit): unit
