@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
-from helpers.lanes import Lane, Note
-from helpers.recording import State
-from helpers.theme import HATCH, MEANING, ORDER, Theme, text_width
+from helpers.lanes import Lane, Mark, Note
+from helpers.recording import End, Span, State
+from helpers.theme import END_MEANING, HATCH, MEANING, ORDER, Theme, text_width
 
 MAX_BARS = 60  # with more lanes, bars would be thinner than a line of text
+_MEANINGS: dict[str, str] = {**MEANING, **END_MEANING}
 _COLUMNS, _ROWS = 1000, 300  # of a raster
 _THICK, _THIN = 0.74, 0.44  # of a lane's height
+_MARK = 0.85  # of the font's size
 _LONGEST_LABEL = 270  # points
 
 
@@ -55,6 +58,7 @@ def draw_lanes(ax: Axes, lanes: list[Lane], look: Look) -> list[tuple[Text, Note
     """Draw bars, or a raster where there are too many lanes. Returns the notes, yet to be fitted."""
     if is_dense(lanes):
         _draw_raster(ax, lanes, look)
+        _draw_marks(ax, lanes, look)
         return []
     for state in reversed(ORDER):  # short steps on the CPU come on top of what surrounds them
         _draw_state(ax, lanes, state, look)
@@ -62,6 +66,7 @@ def draw_lanes(ax: Axes, lanes: list[Lane], look: Look) -> list[tuple[Text, Note
     ax.set_ylim(len(lanes) - 0.5, -0.5)
     ax.grid(axis="x", color=look.theme.grid, linewidth=0.6)
     ax.set_axisbelow(True)
+    _draw_marks(ax, lanes, look)
     return [
         (_draw_note(ax, row, note, look), note)
         for row, lane in enumerate(lanes)
@@ -114,16 +119,21 @@ def draw_stack(
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def draw_join(ax: Axes, lanes: list[Lane], join: float, look: Look, label: bool = True) -> None:
-    """Draw a line at the time of the join, and dotted how long each lane that ended earlier waits for it."""
-    colour = look.theme.accent
+def draw_join(
+    ax: Axes, lanes: list[Lane], join: float, look: Look, label: bool = True, raised: bool = False
+) -> None:
+    """Draw a line at the time of the join, and dotted how long each lane that ended earlier waits for it.
+
+    raised: whether the call ended there with an exception; the line says so.
+    """
+    colour = look.theme.ends[End.FAILED] if raised else look.theme.accent
     ax.axvline(join, color=colour, linewidth=2)
     if label:
-        place = {"xycoords": ("data", "axes fraction"), "xytext": (4, -2), "textcoords": "offset points"}
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (0.4 * look.font, -2)}
+        style = {"va": "top", "color": colour, "fontweight": "bold", "annotation_clip": True}
         # Right of the line there is nothing to cover.
-        ax.annotate(
-            "join", (join, 1), **place, va="top", color=colour, fontweight="bold", annotation_clip=True
-        )
+        text = "raised" if raised else "join"
+        ax.annotate(text, (join, 1), **place, textcoords="offset points", **style)
     if is_dense(lanes):
         return
     for row, lane in enumerate(lanes):
@@ -141,45 +151,47 @@ def draw_time_axis(ax: Axes, look: Look, margin: float) -> None:
     ax.set_xlabel(f"time since start ({unit})")
 
 
-def visible_states(panels: list[list[Lane]], look: Look) -> list[State]:
-    """The states that can be seen in some panels: what a legend has to explain."""
-    visible = set()
+def visible(panels: list[list[Lane]], look: Look) -> list[State | End]:
+    """The states and ends that can be seen in some panels: what a legend has to explain."""
+    found = {mark.end for lanes in panels for lane in lanes for mark in _marks_in_sight(lane, look)}
     for lanes in panels:
         durations = defaultdict(list)
         for lane in lanes:
-            for span in lane.spans:
+            spans = lane.spans if is_dense(lanes) else _visible_spans(lane, look)
+            for span in spans:
                 durations[span.state].append(max(min(span.end, look.end) - max(span.start, look.start), 0))
-        seen = sum if is_dense(lanes) else max
         for state, parts in durations.items():
-            if seen(parts) > (0 if state is State.RUNNING else look.shortest):
-                visible.add(state)
-    return [state for state in ORDER if state in visible]
+            if sum(parts) > (look.shortest if is_dense(lanes) and state is not State.RUNNING else 0):
+                found.add(state)
+    return [each for each in (*ORDER, *End) if each in found]
 
 
-def legend_columns(states: list[State], width: float, font: float) -> int:
+def legend_columns(explained: list[State | End], width: float, font: float) -> int:
     """The largest number of columns for a legend in a figure of `width` inches."""
-    widths = [text_width(MEANING[state], font - 1) for state in states]
-    for columns in range(len(states), 1, -1):
+    widths = [text_width(_MEANINGS[each], font - 1) for each in explained]
+    for columns in range(len(explained), 1, -1):
         widest = [max(part) for part in np.array_split(widths, columns)]
         if sum(widest) + columns * 5 * font < 72 * width:  # a handle and the gaps take about five letters
             return columns
     return 1
 
 
-def draw_legend(fig: Figure, states: list[State], panels: list[list[Lane]], look: Look) -> None:
-    """Explain the states below the figure, as they look in bars or in a raster."""
+def draw_legend(fig: Figure, explained: list[State | End], panels: list[list[Lane]], look: Look) -> None:
+    """Explain states and ends below the figure, as they look in bars or in a raster."""
     rasters = [is_dense(lanes) for lanes in panels]
     handles = [
-        Patch(
-            facecolor=_fill(state, look.theme, any(rasters)),
-            edgecolor=look.theme.ink(state),
-            hatch=None if all(rasters) else HATCH.get(state),
+        Line2D([], [], **look.theme.mark(each, _MARK * look.font), label=END_MEANING[each])
+        if isinstance(each, End)
+        else Patch(
+            facecolor=_fill(each, look.theme, any(rasters)),
+            edgecolor=look.theme.ink(each),
+            hatch=None if all(rasters) else HATCH.get(each),
             linewidth=0.6,
-            label=MEANING[state],
+            label=MEANING[each],
         )
-        for state in states
+        for each in explained
     ]
-    columns = legend_columns(states, fig.get_figwidth(), look.font)
+    columns = legend_columns(explained, fig.get_figwidth(), look.font)
     fig.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
@@ -193,15 +205,41 @@ def wrapped(title: str, panels: list[list[Lane]], width: float, font: float) -> 
     return _plain(title)
 
 
+def _visible_spans(lane: Lane, look: Look) -> list[Span]:
+    """The spans of a lane that are drawn as bars.
+
+    An outline in its own colour keeps a step of some microseconds visible. What else is that short would
+    only look like one, and is left out where the lane has something else to show.
+    """
+    spans = [span for span in lane.spans if span.duration > 0]
+    shown = [span for span in spans if span.state is State.RUNNING or span.duration > look.shortest]
+    return shown or spans
+
+
+def _marks_in_sight(lane: Lane, look: Look) -> Iterator[Mark]:
+    return (mark for mark in lane.marks if look.start <= mark.time <= look.end)
+
+
+def _draw_marks(ax: Axes, lanes: list[Lane], look: Look) -> None:
+    """Mark how lanes ended: failures on top, and smaller what is there too often."""
+    for end in reversed(End):
+        places = [
+            (mark.time, row)
+            for row, lane in enumerate(lanes)
+            for mark in _marks_in_sight(lane, look)
+            if mark.end is end
+        ]
+        if places:
+            size = _MARK if len(places) <= MAX_BARS else _MARK / 2
+            ax.plot(*zip(*places), **look.theme.mark(end, size * look.font), clip_on=False, zorder=3)
+
+
 def _draw_state(ax: Axes, lanes: list[Lane], state: State, look: Look) -> None:
-    # An outline in its own colour keeps a step of some microseconds visible. What else is that short
-    # would only look like one.
-    shortest = 0 if state is State.RUNNING else look.shortest
     boxes = [
         (row, span.start, span.end, _THIN if lane.thin else _THICK)
         for row, lane in enumerate(lanes)
-        for span in lane.spans
-        if span.state is state and span.duration > shortest
+        for span in _visible_spans(lane, look)
+        if span.state is state
     ]
     if not boxes:
         return
@@ -209,7 +247,7 @@ def _draw_state(ax: Axes, lanes: list[Lane], state: State, look: Look) -> None:
     top, bottom = row - height / 2, row + height / 2
     corners = np.stack([start, top, end, top, end, bottom, start, bottom], axis=1).reshape(-1, 4, 2)
     theme, fill = look.theme, look.theme.fills[state]
-    if state in (State.RUNNING, State.READY):
+    if state in (State.RUNNING, State.READY, State.IN_THREAD):
         outline = {"edgecolors": fill, "linewidths": 1.0}
     else:
         outline = {"edgecolors": theme.edge, "linewidths": 0.6}

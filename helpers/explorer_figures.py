@@ -6,6 +6,7 @@ fixed, in inches: a layout that is computed would move them, and takes as long a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib
@@ -16,7 +17,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from helpers.bars import Look, draw_join, draw_lanes, draw_legend, draw_time_axis, visible_states
+from helpers.bars import (
+    Look,
+    draw_join,
+    draw_lanes,
+    draw_legend,
+    draw_time_axis,
+    legend_columns,
+    visible,
+)
 from helpers.diagrams import draw_tree
 from helpers.lanes import Lane, unit_lanes
 from helpers.recording import Recording, State
@@ -28,7 +37,7 @@ _DEFAULT_FONT = 11
 # In inches, at the default font size.
 _WIDTH, _LANES_WIDTH = 10.0, 5.2
 _ROW, _TALL_ROW = 0.27, 0.5
-_TITLE, _TIME_AXIS, _LEGEND = 0.36, 0.52, 0.42
+_TITLE, _TIME_AXIS, _LEGEND, _LEGEND_ROW = 0.36, 0.52, 0.42, 0.22
 _MARGIN = 0.12
 _CAPACITY = "#E69F00"
 
@@ -61,16 +70,17 @@ class SameAxes:
         self.theme, self.look = theme, Look(theme_named(theme), font, 0.0, longest)
         self.scale = font / _DEFAULT_FONT
         self.lanes = {setting: _named_lanes(each, lanes) for setting, each in recordings.items()}
-        self.states = visible_states(list(self.lanes.values()), self.look)
+        self.explained = visible(list(self.lanes.values()), self.look)
         self.labels = max(text_width(name, font, bold=True) for name in lanes) / 72  # inches
 
     def draw(self, setting: object, title: str) -> Figure:
         """A figure of the recording of `setting`: its lanes below a title."""
         rows = _ROW * len(self.lanes[setting])
-        height = self.scale * (_TITLE + rows + _TIME_AXIS + _LEGEND)
+        legend = self._legend_height(self.scale * _WIDTH)
+        height = self.scale * (_TITLE + rows + _TIME_AXIS) + legend
         with matplotlib.rc_context(self.look.theme.rc(self.look.font)):
             fig = Figure(figsize=(self.scale * _WIDTH, height))
-            ax = self._draw_lanes(fig, setting, 0, self.scale * (_TIME_AXIS + _LEGEND), self.scale * rows)
+            ax = self._draw_lanes(fig, setting, 0, self.scale * _TIME_AXIS + legend, self.scale * rows)
             ax.set_title(title)
         return fig
 
@@ -85,7 +95,8 @@ class SameAxes:
         with matplotlib.rc_context(look.theme.rc(look.font)):
             fig = draw_tree(tree, title, path=path, theme=self.theme, font=look.font)
             width, height = fig.get_size_inches()
-            across, up = width + self.scale * _LANES_WIDTH, height + self.scale * _LEGEND
+            across = width + self.scale * _LANES_WIDTH
+            up = height + self._legend_height(across)
             fig.set_size_inches(across, up)
             fig.axes[0].set_position((0, 1 - height / up, width / across, height / up))  # as large as before
             bottom = (up - self.scale * rows) / 2
@@ -98,6 +109,11 @@ class SameAxes:
             draw_join(ax, [], join, look)
         return fig
 
+    def _legend_height(self, width: float) -> float:
+        """In inches, in a figure `width` inches wide."""
+        rows = math.ceil(len(self.explained) / legend_columns(self.explained, width, self.look.font))
+        return self.scale * (_LEGEND + _LEGEND_ROW * (rows - 1))
+
     def _draw_lanes(self, fig: Figure, setting: object, left: float, bottom: float, height: float) -> Axes:
         """Draw lanes, with time axis and legend, at a place in inches; to the right of `left`."""
         left += self.labels + 2 * self.scale * _MARGIN
@@ -105,7 +121,7 @@ class SameAxes:
         ax = _axes(fig, left, bottom, fig.get_figwidth() - left - right, height, self.look.theme)
         draw_lanes(ax, self.lanes[setting], self.look)
         draw_time_axis(ax, self.look, margin=0.01)
-        draw_legend(fig, self.states, [self.lanes[setting]], self.look)
+        draw_legend(fig, self.explained, [self.lanes[setting]], self.look)
         return ax
 
 

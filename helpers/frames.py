@@ -5,11 +5,10 @@ Plain data, to be tested, said in words, and drawn by `helpers.stepper`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from itertools import count
 
+from helpers.lanes import unique_names
 from helpers.recording import Recording, Span, State, Unit
 from helpers.words import require_recording
 
@@ -43,7 +42,7 @@ class Frame:
     ready: the ready queue, first in, first out. timers: (name, when due in seconds, or None if that is
     not known), earliest first. overdue: those of them that are due, but the loop is busy.
     suspended: (name, what it awaits). permits: those queued for a permit, first come, first served.
-    threads: (name, "queued", "running", "blocked" or "in a thread") of work items.
+    threads: (name, "queued", "blocked" or "in a thread") of work items.
     done: (name, "ok", "failed" or "cancelled"), in the order of their ends.
     places: name -> (file, line): where it is suspended, or will go on, or begins.
     """
@@ -153,7 +152,7 @@ class _Scene:
 
     def __init__(self, recording: Recording, units: list[Unit]) -> None:
         self.units = {unit.id: unit for unit in units}
-        self.names = _unique_names(units)
+        self.names = unique_names(units)
         self.clocked = not any(unit.kind == "toy" for unit in units)
         self.timers = {}
         for timer in recording.timers:
@@ -288,7 +287,7 @@ class _Scene:
             ),
             permits=self._named(self._in(State.QUEUED)),
             threads=tuple(
-                (self.names[unit], event.state.value)
+                (self.names[unit], _known(event.state).value)
                 for unit, event in self.now.items()
                 if self._on_worker(unit)
             ),
@@ -338,6 +337,11 @@ class _Scene:
         return (self.units[unit].file, self.units[unit].line) if self.units[unit].file else None
 
 
+def _known(state: State) -> State:
+    """A state on a worker thread: whether it is on the CPU is an estimate, which differs between runs."""
+    return State.IN_THREAD if state is State.RUNNING else state
+
+
 def _goes_on(before: _Event | None) -> bool:
     """Whether a unit held its thread until now."""
     return before is not None and before.state in (State.BLOCKED, State.IN_THREAD, State.RUNNING)
@@ -347,16 +351,3 @@ def _admitted(reason: str, name: str) -> str:
     if "Semaphore" in reason:
         return f"A permit is there for {name}."
     return f"{name} need not wait for {reason} any longer."
-
-
-def _unique_names(units: list[Unit]) -> dict[int, str]:
-    """Unit -> its name, with a number where several have the same."""
-    total, names = Counter(unit.name for unit in units), {}
-    numbers = {name: count(1) for name in total}
-    for unit in units:
-        if total[unit.name] == 1:
-            names[unit.id] = unit.name
-        else:
-            numbered = (f"{unit.name} {number}" for number in numbers[unit.name])
-            names[unit.id] = next(name for name in numbered if name not in total)
-    return names

@@ -6,17 +6,21 @@ Each function below makes one replacement out of the recorder and the original.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
+import inspect
 import os
 import sys
 import threading
 import time
 from asyncio.base_events import BaseEventLoop
 from asyncio.events import Handle
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import Context, ContextVar, copy_context
+from itertools import islice
 from types import CoroutineType, FrameType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +37,9 @@ selected: ContextVar[Recorder | None] = ContextVar("selected", default=None)
 """The recorder that records what runs in this context."""
 
 _hooks: list[tuple[Any, str, Callable]] = []
-_MACHINERY = (os.path.dirname(asyncio.__file__), __file__)
+_MACHINERY = (os.path.dirname(asyncio.__file__), os.path.dirname(concurrent.futures.__file__), __file__)
+_OWN_REFERENCES = 3  # of the frame, of the variable, of the call that counts them
+_NEAR = 3  # so many frames around a call may know its name
 _RECORDER = os.path.join(os.path.dirname(__file__), "recorder.py")
 _STEP = Handle._run.__code__  # below it there is the loop
 _STEP_NAMES = {"TaskStepMethWrapper", "task_wakeup", "__step", "__wakeup"}
@@ -217,7 +223,7 @@ def _submits(recorder: Recorder, original: Callable) -> Callable:
     def submit(pool, fn, /, *args, **kwargs):
         if not recorder.covers_this_code():
             return original(pool, fn, *args, **kwargs)
-        item = recorder.new_item(function_name(fn, *args))
+        item = recorder.new_item(fn, *args)
         future = original(pool, recorder.run_item, item, fn, *args, **kwargs)
         recorder.log.tracks.append(item)
         future.add_done_callback(lambda future: item.finish("cancelled") if future.cancelled() else None)
@@ -226,15 +232,99 @@ def _submits(recorder: Recorder, original: Callable) -> Callable:
     return submit
 
 
-def function_name(function: Callable, *args: Any) -> str:
-    """The name of what a call runs in the end: partials and Context.run are looked through."""
+def _tells_errors(recorder: Recorder, original: Callable) -> Callable:
+    """What asyncio raises for a failure or a time limit is no unit's own exception."""
+
+    async def tell(*args, **options):
+        try:
+            return await original(*args, **options)
+        except Exception as error:
+            if recorder.covers_this_code():
+                recorder.log.errors.append(error)
+            raise
+
+    return tell
+
+
+_replaces(asyncio.TaskGroup, "__aexit__")(_tells_errors)
+_replaces(asyncio.Timeout, "__aexit__")(_tells_errors)
+_replaces(asyncio, "wait_for")(_tells_errors)
+
+
+def layers(function: Callable, *args: Any) -> Iterator[Any]:
+    """What a call runs, from the outside to the inside: partials and Context.run are looked through.
+
+    The arguments that a layer adds come with it.
+    """
     while True:
+        yield function
         if isinstance(function, functools.partial):
+            yield from function.args
             function, args = function.func, (*function.args, *args)
         elif args and isinstance(getattr(function, "__self__", None), Context):
             function, args = args[0], args[1:]
         else:
-            return getattr(function, "__qualname__", type(function).__name__)
+            return
+
+
+def function_name(function: Callable, *args: Any) -> str:
+    """The name of what a call runs in the end."""
+    *_, innermost = layers(function, *args)
+    return getattr(innermost, "__qualname__", type(innermost).__name__)
+
+
+class Names:
+    """The names by which the code that starts calls knows them: the keys of its dicts."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[dict, int, dict[int, str | int]]] = {}
+
+    def held(self, name: str, *things: Any) -> str:
+        """The key that one of `things` has in a dict of the code around, if it has one there, else "".
+
+        Only functions and runnables count, and only dicts that begin with one. name: what a number
+        follows, if the key is one.
+        """
+        wanted = [thing for thing in things if _is_callable(thing)]
+        if not wanted:
+            return ""
+        for frame in islice(_own_frames(), _NEAR):
+            for variable, value in variables(frame).items():
+                if isinstance(value, dict) and not variable.startswith("_"):
+                    keys = self._keys(value)
+                    for thing in wanted:
+                        key = keys.get(id(thing))
+                        if key is not None and value.get(key) is thing:
+                            return key if isinstance(key, str) else f"{name} {key}"
+        return ""
+
+    def _keys(self, branches: dict) -> dict[int, str | int]:
+        """The id of a value -> its key; without values that have several."""
+        seen = self._seen.get(id(branches))
+        if seen is None or seen[1] != len(branches):
+            items = []
+            if any(_is_callable(first) for first in list(islice(branches.values(), 1))):
+                items = list(branches.items())
+            count = Counter(id(value) for _, value in items)
+            keys = {
+                id(value): key for key, value in items if type(key) in (str, int) and count[id(value)] == 1
+            }
+            seen = self._seen[id(branches)] = branches, len(branches), keys
+        return seen[2]
+
+
+def variables(frame: FrameType) -> dict[str, Any]:
+    """The variables of a frame. Before Python 3.13 a function's frame keeps what it tells: not here."""
+    told = frame.f_locals
+    found = dict(told)
+    is_copy = frame.f_code.co_flags & inspect.CO_OPTIMIZED and isinstance(told, dict)
+    if is_copy and sys.getrefcount(told) <= _OWN_REFERENCES:  # else the code itself has asked for locals()
+        told.clear()
+    return found
+
+
+def _is_callable(thing: Any) -> bool:
+    return callable(thing) or hasattr(type(thing), "invoke")
 
 
 def suspended_at(task: asyncio.Task) -> tuple[str, FrameType | None]:
@@ -271,12 +361,16 @@ def awaited_name(coroutine: CoroutineType) -> str | None:
 
 def running_frame() -> FrameType | None:
     """Where the code is that led here: its innermost frame outside asyncio, within the step of its task."""
+    return next(_own_frames(), None)
+
+
+def _own_frames() -> Iterator[FrameType]:
+    """The frames of the code that led here, the innermost first, as far as they are outside asyncio."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code is not _STEP:
         if not frame.f_code.co_filename.startswith((*_MACHINERY, _RECORDER)):
-            return frame
+            yield frame
         frame = frame.f_back
-    return None
 
 
 def _awaited(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from helpers.recording import Recording, Span, State, Unit
+from helpers.recording import End, Recording, Span, State, Unit
 
 WORKER = "worker thread"
 
@@ -18,6 +19,14 @@ class Note:
     text: str
     start: float
     end: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How and when a unit in a lane ended, if not with a result."""
+
+    end: End
+    time: float
 
 
 @dataclass
@@ -34,6 +43,7 @@ class Lane:
     thin: bool = False
     ends: bool = True
     notes: list[Note] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
 
     @property
     def end(self) -> float:
@@ -60,8 +70,16 @@ def unit_lanes(recording: Recording, units: list[Unit]) -> list[Lane]:
     spans = defaultdict(list)
     for span in recording.spans:
         spans[span.unit].append(span)
+    names = unique_names(units)
     return [
-        Lane(unit.name, spans[unit.id], unit.id, notes=_cpu_notes(unit, spans[unit.id])) for unit in units
+        Lane(
+            names[unit.id],
+            spans[unit.id],
+            unit.id,
+            notes=_cpu_notes(unit, spans[unit.id]),
+            marks=_marks(recording, [unit]),
+        )
+        for unit in units
     ]
 
 
@@ -79,6 +97,9 @@ def thread_lanes(recording: Recording) -> list[Lane]:
         raise ValueError("the recording has no lanes by thread: none of its units ran before it ended")
     loops = {step.thread for step in recording.steps}
     numbers = count()
+    named = {unit.id: unit for unit in recording.lanes()}
+    named |= {unit: recording.units[unit] for units in ran.values() for unit in units}
+    names = unique_names(named.values())
     lanes = []
     for thread in sorted(ran, key=lambda thread: min(recording.units[unit].created for unit in ran[thread])):
         units = [recording.units[unit] for unit in ran[thread]]
@@ -91,12 +112,13 @@ def thread_lanes(recording: Recording) -> list[Lane]:
         elif name == "MainThread":
             name = "main thread"
         lane = Lane(name, [span for spans in ran[thread].values() for span in spans])
+        lane.marks = _marks(recording, units)
         if len(units) == 1:
-            lane.label = f"{name}: {units[0].name}"
+            lane.label = f"{name}: {names[units[0].id]}"
             lane.notes = _cpu_notes(units[0], lane.spans)
         else:
             lane.notes = [
-                Note(unit.name, spans[0].start, spans[-1].end)
+                Note(names[unit.id], spans[0].start, spans[-1].end)
                 for unit, spans in zip(units, ran[thread].values())
             ]
         lanes.append(lane)
@@ -116,8 +138,30 @@ def branch_lanes(recording: Recording) -> list[Lane]:
     lanes = unit_lanes(recording, units)
     for unit, lane in zip(units, lanes):
         lane.thin = unit.kind == "task"
-        lane.label = f"↳ task {unit.name}" if lane.thin else f"{WORKER}: {unit.name}"
+        lane.label = f"↳ task {lane.label}" if lane.thin else f"{WORKER}: {lane.label}"
     return lanes
+
+
+def unique_names(units: Iterable[Unit]) -> dict[int, str]:
+    """Unit -> its name, with a number where several have the same."""
+    units = sorted(units, key=lambda unit: (unit.created, unit.id))
+    total = Counter(unit.name for unit in units)
+    numbers, names = {name: count(1) for name in total}, {}
+    for unit in units:
+        if total[unit.name] == 1:
+            names[unit.id] = unit.name
+        else:
+            numbered = (f"{unit.name} {number}" for number in numbers[unit.name])
+            names[unit.id] = next(name for name in numbered if name not in total)
+    return names
+
+
+def _marks(recording: Recording, units: list[Unit]) -> list[Mark]:
+    return [
+        Mark(end, recording.duration if unit.done is None else unit.done)
+        for unit in units
+        if (end := recording.end_of(unit))
+    ]
 
 
 def _loop_lane(recording: Recording, thread: int) -> Lane:

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter_ns
+from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
 from helpers import hooks
 from helpers.recording import Recording, State
-from helpers.tracks import Log, Track, short_name
+from helpers.tracks import Log, Track, short_name, thread_clock
 
 _active: Recorder | None = None
 
@@ -67,10 +69,13 @@ class Recorder:
         self._tasks: dict[asyncio.Task, Track] = {}
         self._toys: dict[str, Track] = {}
         self._toy_coroutines: dict[Track | None, Coroutine] = {}
+        self.names = hooks.Names()
+        self._stage: Track | None = None  # the task that entered the block
         self.first_step: Track | None = None  # the step of the block's task that was on when recording began
         self._uninstall = hooks.install(self)
         self._gc_was_on = gc.isenabled()
         gc.disable()
+        self._block = sys._getframe(1)
         self._recording = Recording(observer=self.observe)
         self._start = self.log.clock()
         _active = self
@@ -79,7 +84,7 @@ class Recorder:
             self._enter_task(loop)
         return self._recording
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         global _active
         if self.here.track is not None:
             self._cut(self.here.track)
@@ -92,7 +97,12 @@ class Recorder:
         if self.first_step is not None:  # never suspended: a plain cell, its task is the kernel's own
             self.first_step.kind = "stage"
         self.log.fill(self._recording, self._start, end)
+        self._recording.raised = error is not None or self._has_met_an_error()
+        if self._stage is not None and self._stage.kind == "task":
+            self._recording.block = self._stage.id
         self._recording.observer = None
+        self._block, self.names = None, hooks.Names()
+        self.log.forget_errors()  # with what their tracebacks hold
 
     def _enter_task(self, loop: asyncio.AbstractEventLoop) -> None:
         task = asyncio.current_task(loop)
@@ -100,11 +110,26 @@ class Recorder:
             return
         track = self._new_task(task)
         track.is_stage = True
+        self._stage = track
         frame = getattr(task.get_coro(), "cr_frame", None)
         if frame is not None and frame.f_globals.get("__name__", "").startswith(("ipykernel.", "IPython.")):
             track.name = "cell"
         track.note(State.RUNNING, self.here.number)
         self.here.track = self.first_step = track
+
+    def _has_met_an_error(self) -> bool:
+        """Whether a failure, caught or not, came as far as the block or the task that others stem from."""
+        parents = {track.parent for track in self.log.tracks}
+        stems = {
+            track.code
+            for track in self.log.tracks
+            if track.kind == "task" and track.parent is None and track in parents and track.code
+        }
+        return any(
+            frame is self._block or frame.f_code in stems
+            for error in self.log.all_errors()
+            for frame, _ in walk_tb(error.__traceback__)
+        )
 
     # What the hooks ask
 
@@ -153,15 +178,15 @@ class Recorder:
         """Run a callback that is no step, `late` seconds after its timer was due; None: it has no timer."""
         here = self.here
         here.is_timer = late is not None
-        start = self.log.clock()
+        before, start = thread_clock(), self.log.clock()
         due = start - int((late or 0) * 1e9)
         here.due = due if due < here.idle_from else None  # else the loop was not busy, only woken late
         try:
             run(handle)
         finally:
             here.due, here.is_timer = None, False
-            name = hooks.function_name(callback)
-            self.log.callbacks.append((start, self.log.clock(), here.number, name))
+            name, end = hooks.function_name(callback), self.log.clock()
+            self.log.callbacks.append((start, end, here.number, name, before, thread_clock()))
 
     def run_eager_start(self, coro: Any, create: Callable[[], asyncio.Task]) -> asyncio.Task:
         """Create a task that may take its first step at once."""
@@ -207,8 +232,10 @@ class Recorder:
         name = getattr(coro, "__qualname__", type(coro).__name__)
         # asyncio.run cleans up in tasks of its own
         kind = "internal" if name.startswith("BaseEventLoop.") else "task"
-        code = getattr(coro, "cr_code", None)
-        return self.log.new(kind, short_name(name), parent=parent, code=code)
+        code, frame = getattr(coro, "cr_code", None), getattr(coro, "cr_frame", None)
+        name = short_name(name)
+        held_as = "" if frame is None else self.names.held(name, *hooks.variables(frame).values())
+        return self.log.new(kind, name, parent=parent, code=code, held_as=held_as)
 
     def _list_task(self, track: Track, task: asyncio.Task) -> Track:
         track.task = task
@@ -220,7 +247,8 @@ class Recorder:
         task = track.task
         if task.done():
             # task.exception() would count as having seen the error, and silence asyncio's warning
-            track.finish("cancelled" if task.cancelled() else "failed" if task._exception else "ok")
+            error = task._exception
+            track.finish("cancelled" if task.cancelled() else "failed" if error else "ok", error)
             return
         reason, frame = hooks.suspended_at(task)
         if not track.is_in(State.READY):  # it is if the step put the task back on the ready queue
@@ -237,9 +265,11 @@ class Recorder:
         hooks.selected.set(self)
         run()
 
-    def new_item(self, name: str) -> Track:
-        """A work item that is about to be queued; not yet listed."""
-        item = self.log.new("thread", short_name(name), parent=self.here.track)
+    def new_item(self, function: Callable, *args: Any) -> Track:
+        """A work item, a call of `function`, that is about to be queued; not yet listed."""
+        name = short_name(hooks.function_name(function, *args))
+        held_as = self.names.held(name, *hooks.layers(function, *args), *args)
+        item = self.log.new("thread", name, parent=self.here.track, held_as=held_as)
         item.note(State.QUEUED, reason="worker")
         return item
 
@@ -249,13 +279,15 @@ class Recorder:
         outer, here.track = here.track, item
         token = hooks.selected.set(self)
         item.note(State.RUNNING, here.number)
-        outcome = "failed"
+        outcome, failure = "ok", None
         try:
-            result = fn(*args, **kwargs)
-            outcome = "ok"
-            return result
+            return fn(*args, **kwargs)
+        except BaseException as error:
+            outcome, failure = "failed", error
+            raise
         finally:
-            item.finish(outcome)
+            item.finish(outcome, failure)
+            failure = None  # else its traceback would hold this frame, and this frame the error
             hooks.selected.reset(token)
             here.track = outer
 
@@ -279,17 +311,18 @@ class Recorder:
             unit = self.log.add("call", name, parent=track, within=track, created=start)
         entry = [unit, name, start, None]
         self.log.calls.append(entry)
-        outcome = "failed"
+        outcome, failure = "ok", None
         try:
             yield
-            outcome = "ok"
-        except asyncio.CancelledError:
-            outcome = "cancelled"
+        except BaseException as error:
+            outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
+            failure = error
             raise
         finally:
             entry[3] = self._cut(track)
             if unit is not track:
-                unit.outcome, unit.done = outcome, entry[3]
+                unit.outcome, unit.error, unit.done = outcome, failure, entry[3]
+            failure = None  # else its traceback would hold this frame, and this frame the error
 
     def observe(self, event: str, name: str, coroutine: Coroutine | None = None) -> None:
         """See `Recording.observe`."""
@@ -305,7 +338,8 @@ class Recorder:
         if here.track is toy:
             here.track = self._below_toy
         if state is None:
-            toy.finish(detail)
+            # A loop tells of a failure where it has caught it.
+            toy.finish(detail, sys.exception() if detail == "failed" else None)
         elif state is State.RUNNING:
             self._below_toy, here.track = here.track, toy
             toy.note(state, here.number)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import json
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,14 @@ class State(enum.StrEnum):
     QUEUED = "queued"  # waits for a worker or for a permit
 
 
+class End(enum.StrEnum):
+    """How a unit of work ended, if not with a result."""
+
+    FAILED = "failed"  # it raised an exception
+    CANCELLED = "cancelled"  # stopped before its end, or before its start
+    UNFINISHED = "unfinished"  # still under way when the recording ended
+
+
 KINDS = ("task", "thread", "toy", "call")
 
 
@@ -41,6 +49,8 @@ class Unit:
     parent: int | None = None  # id of the unit that created it
     done: float | None = None  # None: not finished when the recording ended
     outcome: str = ""  # "ok", "failed", "cancelled"; "" while unfinished
+    error: str = ""  # the type of the exception that it raised, if that is known
+    named: bool = False  # after a branch or a call; else after the function that it runs
     cpu: float = 0.0  # CPU seconds spent in it, as far as known
     file: str = ""  # where its coroutine is defined, if it is one
     line: int = 0
@@ -122,6 +132,10 @@ class Recording:
     steps: list[Span] = field(default_factory=list)  # all that the threads with an event loop ran
     threads: dict[int, str] = field(default_factory=dict)  # threads that ran a unit: number -> name
     duration: float = 0.0
+    block: int | None = None
+    """The unit that the block is part of, if it is part of one; it cannot end before the recording."""
+    raised: bool = False
+    """Whether an exception reached the code of the block, or of the task that all others stem from."""
     permits: dict[int, tuple[float, float] | None] = field(default_factory=dict)
     """Unit -> from its first asyncio.Semaphore permit to its last release; None: asked, never got one."""
     timers: list[Timer] = field(default_factory=list)  # in the order in which they were set
@@ -145,12 +159,22 @@ class Recording:
         """The units worth a lane, in the order they were created.
 
         Where simulated calls were made, the units that made them (so the wrapper tasks of a
-        library stay out); otherwise every unit.
+        library stay out), and the branches that came to an end before they made one: they failed,
+        were cancelled or are unfinished. Otherwise every unit.
         """
         self._require_complete()
-        calling = {call.unit for call in self.calls}
-        units = [unit for unit in self.units.values() if not calling or unit.id in calling]
-        return sorted(units, key=lambda unit: (unit.created, unit.id))
+        calling = {call.unit for call in self.calls} & self.units.keys()
+        chosen = {unit: unit for unit in (calling or self.units)}
+        if calling:
+            chosen |= self._ended_before_a_call(calling)
+        created = {unit: self.units[started].created for unit, started in chosen.items()}
+        return sorted((self.units[unit] for unit in chosen), key=lambda unit: (created[unit.id], unit.id))
+
+    def end_of(self, unit: Unit) -> End | None:
+        """How a unit ended, if not with a result; nothing of the unit that the block is part of."""
+        if not unit.outcome:
+            return None if unit.id == self.block else End.UNFINISHED
+        return None if unit.outcome == "ok" else End(unit.outcome)
 
     def in_flight(self) -> dict[int, tuple[float, float]]:
         """From when to when each unit was in flight: it held a worker or a permit, or had started.
@@ -190,10 +214,35 @@ class Recording:
             peak = max(peak, now)
         return peak
 
+    def _ended_before_a_call(self, calling: set[int]) -> dict[int, int]:
+        """Of the units that ended without a result and without a call, one for each branch.
+
+        Neither what leads to a call counts nor what a calling unit started. Where such a unit runs in
+        wrappers that end as it does, it is the innermost that has a name, else the innermost. Given as
+        the unit -> the innermost, which started when the other branches made their calls.
+        """
+        ended = {unit.id for unit in self.units.values() if unit.id not in calling and self.end_of(unit)}
+        above = {unit: list(self._ancestors(unit)) for unit in ended}
+        if ended:
+            ended.difference_update(*map(self._ancestors, calling))
+        ended = {unit for unit in ended if calling.isdisjoint(above[unit])}
+        named = {unit for unit in ended if self.units[unit].named}
+        return {
+            next((each for each in (unit, *above[unit]) if each in named), unit): unit
+            for unit in sorted(ended.difference(*(above[unit] for unit in ended)), reverse=True)
+        }
+
+    def _ancestors(self, unit: int) -> Iterator[int]:
+        """The units that a unit stems from, its parent first."""
+        while (parent := self.units[unit].parent) in self.units:
+            yield parent
+            unit = parent
+
     def to_chrome_trace(self) -> dict:
         """The recording in Chrome's trace format, which Perfetto opens.
 
-        Process 1 has a track a thread (what it ran), process 2 a track a unit (its states).
+        Process 1 has a track a thread (what it ran), process 2 a track a unit (its states, and how it
+        ended if not with a result).
         """
         self._require_complete()
         on_threads = [span for span in self.spans if span.thread is not None]
@@ -206,6 +255,11 @@ class Recording:
             *(_trace_name("thread_name", 2, unit, name) for unit, name in names.items()),
             *(_trace_span(span, 1, span.thread, names.get(span.unit, span.reason)) for span in on_threads),
             *(_trace_span(span, 2, span.unit, span.state.value) for span in self.spans),
+            *(
+                _trace_end(unit, end, self.duration)
+                for unit in self.units.values()
+                if (end := self.end_of(unit))
+            ),
         ]
         return {"traceEvents": events, "displayTimeUnit": "ms"}
 
@@ -234,6 +288,18 @@ def _flight(spans: Iterable[Span]) -> tuple[float, float] | None:
 
 def _trace_name(what: str, process: int, track: int, name: str) -> dict:
     return {"ph": "M", "name": what, "pid": process, "tid": track, "args": {"name": name}}
+
+
+def _trace_end(unit: Unit, end: End, duration: float) -> dict:
+    time = duration if unit.done is None else unit.done
+    return {
+        "ph": "i",
+        "s": "t",
+        "name": f"{end}: {unit.error}" if unit.error else end.value,
+        "pid": 2,
+        "tid": unit.id,
+        "ts": time * 1e6,
+    }
 
 
 def _trace_span(span: Span, process: int, track: int, name: str) -> dict:

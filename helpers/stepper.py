@@ -19,11 +19,11 @@ from helpers.cards import show
 from helpers.frames import Frame, default_units, frames
 from helpers.player import Control, player
 from helpers.recorder import record
-from helpers.recording import Recording, State
-from helpers.theme import THEMES, is_light
+from helpers.recording import End, Recording, State
+from helpers.theme import END_SYMBOL, THEMES, is_light
 from helpers.virtual_clock import run_on_virtual_clock
 
-_FILLS = THEMES["light"].fills
+_FILLS = {**THEMES["light"].fills, **THEMES["light"].ends}
 _GREY = "#e4e4e4"
 _MOST_TURNS = 2000  # of the event loop: then more happened than can be shown
 _CAPTION = "What happened, step by step."
@@ -296,10 +296,13 @@ def _worker(name: str, state: str) -> str:
 
 
 def _ended(name: str, outcome: str) -> str:
-    return _chip(name if outcome == "ok" else f"{name}: {outcome}")
+    if outcome == "ok":
+        return _chip(name)
+    end = End(outcome)
+    return _chip(f"{END_SYMBOL[end]} {name}: {outcome}", end)
 
 
-def _chip(text: str, state: State | None = None) -> str:
-    fill = _GREY if state is None else _FILLS[state]
+def _chip(text: str, colour: State | End | None = None) -> str:
+    fill = _FILLS.get(colour, _GREY)
     ink = "#111" if is_light(fill) else "#fff"
     return f'<span style="{_CHIP}background:{fill};color:{ink}">{html.escape(text)}</span>'

@@ -1,7 +1,7 @@
-"""How figures look: the colours, hatches and names of the states, a light and a dark theme, font sizes.
+"""How figures look: states and ends of units, their colours and names, a light and a dark theme, font sizes.
 
-Each state has a lightness and a hatch of its own, so that a figure can be read in grey and by the
-colour-blind.
+Each state has a lightness and a hatch of its own, each end a shape, so that a figure can be read in grey
+and by the colour-blind.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
-from helpers.recording import State
+from helpers.recording import End, State
 
 # From the bottom of a stack to its top: what uses the CPU, what holds a thread, what holds neither.
 ORDER = (State.RUNNING, State.READY, State.BLOCKED, State.IN_THREAD, State.WAITING, State.QUEUED)
@@ -34,13 +36,30 @@ HATCH = {
     State.QUEUED: "////",
 }
 
+END_MEANING = {
+    End.FAILED: "failed: raised an exception",
+    End.CANCELLED: "cancelled: stopped before its end",
+    End.UNFINISHED: "unfinished: goes on after the end",
+}
+
+_SLASH = 0.5**0.5 * np.array([[-1, 1], [1, -1]])
+END_MARKER = {  # as matplotlib takes them
+    End.FAILED: "X",
+    End.CANCELLED: Path.make_compound_path(Path.unit_circle(), Path(_SLASH)),
+    End.UNFINISHED: ">",
+}
+END_SYMBOL = {End.FAILED: "✕", End.CANCELLED: "⊘", End.UNFINISHED: "▶"}  # the same as a letter
+
 FONT = "DejaVu Sans"  # comes with matplotlib
 FONT_SIZES = range(6, 33)
 
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a figure. queued_raster: for the queued state, where hatches cannot be drawn."""
+    """The colours of a figure. queued_raster: for the queued state, where hatches cannot be drawn.
+
+    ends: for the mark at the end of a unit.
+    """
 
     background: str
     text: str
@@ -49,6 +68,23 @@ class Theme:
     accent: str
     fills: dict[State, str]
     queued_raster: str
+    ends: dict[End, str]
+
+    def mark(self, end: End, size: float) -> dict[str, object]:
+        """How matplotlib draws the mark of an end, about `size` points wide, on whatever lies below it."""
+        fill, edge, width = self.ends[end], self.background, 0.1  # a rim in the colour of the ground
+        if end is End.CANCELLED:  # a ring
+            fill, edge, width = edge, fill, 0.16
+        else:
+            size *= 1.25
+        return {
+            "marker": END_MARKER[end],
+            "markersize": size,
+            "markerfacecolor": fill,
+            "markeredgecolor": edge,
+            "markeredgewidth": width * size,
+            "linestyle": "none",
+        }
 
     def ink(self, state: State) -> str:
         """A colour for hatches that can be seen on a state's fill."""
@@ -93,6 +129,7 @@ THEMES = {
             State.QUEUED: "#FFFFFF",
         },
         queued_raster="#6E6E6E",
+        ends={End.FAILED: "#C0001A", End.CANCELLED: "#333333", End.UNFINISHED: "#006D5B"},
     ),
     "dark": Theme(
         background="#1E1E1E",
@@ -109,6 +146,7 @@ THEMES = {
             State.QUEUED: "#2B2B2B",
         },
         queued_raster="#4A4A4A",
+        ends={End.FAILED: "#FF5C5C", End.CANCELLED: "#F5F5F5", End.UNFINISHED: "#4FD1A5"},
     ),
 }
 

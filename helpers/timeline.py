@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from helpers.bars import (
     fit_notes,
     is_dense,
     legend_columns,
-    visible_states,
+    visible,
     wrapped,
 )
 from helpers.figures import show_figure
@@ -38,7 +39,14 @@ from helpers.lanes import (
 )
 from helpers.recording import Recording
 from helpers.theme import require_font, theme_named
-from helpers.words import describe, describe_ainvoke, describe_invoke, require_limit, require_recording
+from helpers.words import (
+    describe,
+    describe_ainvoke,
+    describe_invoke,
+    describe_join,
+    require_limit,
+    require_recording,
+)
 
 __all__ = [
     "describe",
@@ -71,7 +79,10 @@ def show_timeline(
     limit and options: as in `draw_timeline`, which also says what is raised.
     """
     fig = draw_timeline(recording, title, limit=limit, **options)
-    show_figure(fig, caption=caption or title, text=describe(recording, limit, end_order))
+    text = describe(recording, limit, end_order)
+    if options.get("join"):
+        text += describe_join(recording)
+    show_figure(fig, caption=caption or title, text=text)
 
 
 def show_timelines(
@@ -87,7 +98,10 @@ def show_timelines(
     end_order: as in `describe`. options: as in `draw_timelines`, which also says what is raised.
     """
     fig = draw_timelines(recordings, **options)
-    lines = [f"{title}: {describe(each, end_order=end_order)}" for title, each in recordings.items()]
+    lines = [
+        f"{title}: {describe(each, end_order=end_order)}{describe_join(each) if options.get('join') else ''}"
+        for title, each in recordings.items()
+    ]
     show_figure(fig, caption=caption or "; ".join(recordings), text="\n".join(lines))
 
 
@@ -106,8 +120,8 @@ def show_paths(
     """
     fig = draw_paths(invoke=invoke, ainvoke=ainvoke, **options)
     lines = [
-        f"invoke: {describe_invoke(invoke, end_order)}",
-        f"ainvoke: {describe_ainvoke(ainvoke, end_order)}",
+        f"invoke: {describe_invoke(invoke, end_order)}{describe_join(invoke)}",
+        f"ainvoke: {describe_ainvoke(ainvoke, end_order)}{describe_join(ainvoke)}",
     ]
     show_figure(fig, caption=caption or _PATHS, text="\n".join(lines))
 
@@ -146,7 +160,9 @@ def draw_timeline(
     stack = _Stack(working, [flights[row.unit] for row in working if row.unit in flights], limit)
     if by == "thread":
         rows = thread_lanes(recording)
-    panel = _Panel(rows, title, recording.duration if join else None)
+        for row in working:
+            row.marks.clear()  # the lanes of the stack have no marks
+    panel = _Panel(rows, title, _join(recording) if join else None)
     return _figure([panel], recording.duration, theme, font, xlim, stack)
 
 
@@ -174,7 +190,7 @@ def draw_timelines(
     for title, recording in recordings.items():
         require_recording(recording)
         rows, _ = _unit_rows(recording, lanes)
-        panels.append(_Panel(rows, title, recording.duration if join else None))
+        panels.append(_Panel(rows, title, _join(recording) if join else None))
     return _figure(panels, max(recording.duration for recording in recordings.values()), theme, font, xlim)
 
 
@@ -204,9 +220,9 @@ def draw_paths(
     loops = loop_lanes(ainvoke)
     below = f"ainvoke: {len(loops)} event-loop thread{'' if len(loops) == 1 else 's'}"
     panels = [
-        _Panel(threads, above, invoke.duration),
-        _Panel(loops, below, ainvoke.duration, goes_on=True),
-        _Panel(branch_lanes(ainvoke), "", ainvoke.duration),
+        _Panel(threads, above, _join(invoke)),
+        _Panel(loops, below, _join(ainvoke), goes_on=True),
+        _Panel(branch_lanes(ainvoke), "", _join(ainvoke)),
     ]
     return _figure(panels, max(invoke.duration, ainvoke.duration), theme, font, xlim)
 
@@ -220,13 +236,24 @@ def _unit_rows(recording: Recording, lanes: str | None) -> tuple[list[Lane], lis
     return working if is_dense(rows) else rows, working
 
 
+class _Join(NamedTuple):
+    """When the call ended, and whether with an exception."""
+
+    time: float
+    raised: bool
+
+
+def _join(recording: Recording) -> _Join:
+    return _Join(recording.duration, recording.raised)
+
+
 @dataclass
 class _Panel:
-    """Lanes with a title. join: when to draw the join. goes_on: the next panel belongs to this one."""
+    """Lanes with a title. join: of the line to draw. goes_on: the next panel belongs to this one."""
 
     lanes: list[Lane]
     title: str
-    join: float | None = None
+    join: _Join | None = None
     goes_on: bool = False
 
     def height(self) -> float:
@@ -258,13 +285,14 @@ def _figure(
     scale = font / _DEFAULT_FONT
     heights = [scale * panel.height() for panel in panels] + ([scale * _STACK] if stack else [])
     shown = [panel.lanes for panel in panels] + ([stack.lanes] if stack else [])
-    states = visible_states(shown, look)
-    legend_rows = math.ceil(len(states) / legend_columns(states, _WIDTH, font))
+    explained = visible(shown, look)
+    legend_rows = math.ceil(len(explained) / legend_columns(explained, _WIDTH, font))
     titles = [wrapped(panel.title, shown, _WIDTH, font) for panel in panels]
     title_lines = sum(1 + title.count("\n") for title in titles if title) + bool(stack)
     around = scale * (0.7 + 0.28 * title_lines + 0.22 * legend_rows)
     joins = [panel.join for panel in panels if panel.join is not None]
-    join_room = 0.007 * font if any(look.start <= join <= look.end for join in joins) else 0.01
+    in_sight = [join for join in joins if look.start <= join.time <= look.end]
+    join_room = (0.0095 if any(join.raised for join in in_sight) else 0.007) * font if in_sight else 0.01
 
     with matplotlib.rc_context(look.theme.rc(font)):
         fig = Figure(figsize=(_WIDTH, sum(heights) + around), layout="constrained")
@@ -275,16 +303,17 @@ def _figure(
             ax.spines.bottom.set_visible(not panel.goes_on)
             notes += draw_lanes(ax, panel.lanes, look)
             if panel.join is not None:
-                draw_join(ax, panel.lanes, panel.join, look, label=not panel.goes_on)
+                time, raised = panel.join
+                draw_join(ax, panel.lanes, time, look, label=not panel.goes_on, raised=raised)
         if stack:
             draw_stack(axes[-1], stack.lanes, stack.flights, stack.limit, look)
             if joins:
-                draw_join(axes[-1], [], joins[0], look, label=False)
+                draw_join(axes[-1], [], joins[0].time, look, label=False, raised=joins[0].raised)
         for ax in axes:
             ax.tick_params(labelsize=font, colors=look.theme.text)
             ax.tick_params(axis="x", bottom=ax is axes[-1])
         draw_time_axis(axes[-1], look, margin=join_room)
-        draw_legend(fig, states, shown, look)
+        draw_legend(fig, explained, shown, look)
         fit_notes(fig, notes)
     return fig
 

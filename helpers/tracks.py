@@ -24,13 +24,13 @@ except ImportError:  # only Linux counts how often a thread gave up the CPU
 
 from helpers.recording import KINDS, Call, Passage, Recording, Span, State, Suspension, Timer, Unit
 
-_JUDGED_FROM = 1_000_000  # ns; a shorter stretch in a thread counts as running
+_SHORT = 1_000_000  # ns; of a shorter stretch, the share of CPU time says little
 _CPU_CLOCK_TICK = 16_000_000 if sys.platform == "win32" else 0  # ns
 _ON_CPU, _OFF_CPU = 0.9, 0.1  # two threads that share the GIL get about 0.5 each
 _DEFAULT_TASK_NAME = re.compile(r"Task-\d+|None")  # "None": of a task factory, on Python 3.13.0
 
 
-def _thread_clock() -> tuple[int, int | None]:
+def thread_clock() -> tuple[int, int | None]:
     """The CPU time that the current thread has used, and how often it gave up the CPU to wait.
 
     Being preempted by another process does not count as waiting. None: not known.
@@ -45,7 +45,8 @@ class Event(NamedTuple):
     state: State | None  # None: the unit is done
     thread: int | None
     reason: str
-    clock: tuple[int, int | None] | None  # see _thread_clock; None where nobody will ask
+    clock: tuple[int, int | None] | None  # see thread_clock: before what begins here; None if nobody will ask
+    clock_after: tuple[int, int | None] | None  # the same, after what ends here
 
 
 class Stretch(NamedTuple):
@@ -82,6 +83,8 @@ class Track:
     created: int = 0  # 0: now
     done: int | None = None
     outcome: str = ""
+    error: BaseException | None = None
+    held_as: str = ""  # the key of its function in a dict of the code that started it
     events: list[tuple] = field(default_factory=list)  # the fields of Event
     wants_permit: bool = False
     permits: int = 0  # held now
@@ -95,16 +98,16 @@ class Track:
         self, state: State | None, thread: int | None = None, reason: str = "", since: int | None = None
     ) -> int:
         """Append an event of this moment, or of the past (`since`), and return this moment."""
+        # Whatever the thread waits for between two of these readings counts as part of a stretch.
+        before = thread_clock() if state is State.RUNNING else None
         now = self.clock()
-        events = self.events
-        starts = state is State.RUNNING
-        ends = events and events[-1][1] is State.RUNNING and now - events[-1][0] >= _JUDGED_FROM
-        events.append((since or now, state, thread, reason, _thread_clock() if starts or ends else None))
+        after = thread_clock() if self.is_in(State.RUNNING) else None
+        self.events.append((since or now, state, thread, reason, before, after))
         return now
 
-    def finish(self, outcome: str) -> None:
-        """Note the end of the unit."""
-        self.outcome = outcome
+    def finish(self, outcome: str, error: BaseException | None = None) -> None:
+        """Note the end of the unit. error: what it raised, if it failed and that is known."""
+        self.outcome, self.error = outcome, error
         self.done = self.note(None)
 
     @property
@@ -124,7 +127,8 @@ class Log:
     clock: Callable[[], int] = perf_counter_ns
     tracks: list[Track] = field(default_factory=list)
     calls: list[list] = field(default_factory=list)  # [track, name, start, end or None]
-    callbacks: list[tuple[int, int, int, str]] = field(default_factory=list)  # start, end, thread, name
+    errors: list[BaseException] = field(default_factory=list)  # see all_errors
+    callbacks: list[tuple] = field(default_factory=list)  # start, end, thread, name, clock before, after
     timers: list[tuple[Track, int, int]] = field(default_factory=list)  # track, created, due
     suspensions: list[tuple] = field(default_factory=list)  # track, time, code, line, awaited track or None
     passages: list[tuple[Track, int, str, int]] = field(default_factory=list)  # track, time, file, line
@@ -148,6 +152,16 @@ class Log:
         self.tracks.append(track)
         return track
 
+    def all_errors(self) -> list[BaseException]:
+        """What units raised, and what asyncio made of how they ended: a group, a TimeoutError."""
+        return [*self.errors, *(track.error for track in self.tracks if track.error is not None)]
+
+    def forget_errors(self) -> None:
+        """Let go of them, and of all that their tracebacks hold."""
+        self.errors.clear()
+        for track in self.tracks:
+            track.error = None
+
     def fill(self, recording: Recording, start: int, end: int) -> None:
         """Turn the log of a block that ran from `start` to `end` into the fields of `recording`."""
 
@@ -163,8 +177,10 @@ class Log:
         called = defaultdict(set)
         for track, name, _, _ in calls:
             called[track].add(name)
-        stretches = {track: _stretches(track, end) for track in self.tracks}
+        is_real = self.clock is perf_counter_ns  # on a virtual clock, CPU time says nothing
+        stretches = {track: _stretches(track, end, is_real) for track in self.tracks}
         listed = [track for track in self.tracks if track.kind in KINDS]
+        names = _names(listed, called)
 
         for track in sorted(listed, key=lambda track: track.id):
             own = _clip(stretches[track.within], track, end) if track.within else stretches[track]
@@ -172,11 +188,13 @@ class Log:
             recording.units[track.id] = Unit(
                 id=track.id,
                 kind=track.kind,
-                name=_name(track, called[track]),
+                name=names[track][0],
                 created=seconds(track.created),
                 parent=track.parent.id if track.parent and track.parent.kind in KINDS else None,
                 done=seconds(track.done) if finished else None,
                 outcome=track.outcome if finished else "",
+                error=type(track.error).__name__ if finished and track.error else "",
+                named=names[track][1],
                 cpu=sum(stretch.cpu for stretch in own) / 1e9,
                 file=track.code.co_filename if track.code else "",
                 line=track.code.co_firstlineno if track.code else 0,
@@ -217,7 +235,10 @@ class Log:
         tasks = {track.id for track in listed if track.kind == "task"}
         recording.steps = [span for span in recording.spans if span.unit in tasks and span.thread is not None]
         loops = {step.thread for step in recording.steps}
-        others = [Stretch(State.RUNNING, a, b, thread, name, 0) for a, b, thread, name in self.callbacks]
+        others = []
+        for since, until, thread, name, before, after in self.callbacks:
+            state = _judge(until - since, before, after, "internal")[0] if is_real else State.RUNNING
+            others.append(Stretch(state, since, until, thread, name, 0))
         for track in self.tracks:
             if track.kind == "internal":
                 others += [stretch._replace(reason=track.name) for stretch in stretches[track]]
@@ -232,17 +253,49 @@ def short_name(qualified: str) -> str:
     return qualified.rpartition("<locals>.")[2]
 
 
-def _name(track: Track, called: set[str]) -> str:
-    """A name given to the task, else that of the simulated call in it, else the function's."""
+def _names(tracks: list[Track], called: dict[Track, set[str]]) -> dict[Track, tuple[str, bool]]:
+    """The name of each track, and whether it is more than that of a function.
+
+    Those that have the name of one function are told by the branches that they are part of.
+    """
+    own = {track: _own_name(track, called[track]) for track in tracks}
+    branches = defaultdict(set)
+    for track in tracks:
+        if not own[track]:
+            branches[track.name].add(_branch(track, own))
+    names = {}
+    for track in tracks:
+        name = own[track] or track.name
+        if not own[track] and len(branches[name]) > 1 and (branch := _branch(track, own)):
+            name = f"{branch} ({name})"
+        names[track] = name, bool(own[track])
+    return names
+
+
+def _own_name(track: Track, called: set[str]) -> str:
+    """A name given to the task, else that of the branch, else that of the simulated call in it."""
     if track.task is not None and not track.is_stage:
         given = track.task.get_name()
         if not _DEFAULT_TASK_NAME.fullmatch(given):
             return given
-    return next(iter(called)) if len(called) == 1 and track.kind != "toy" else track.name
+    if track.kind in ("toy", "call"):
+        return track.name
+    return track.held_as or (next(iter(called)) if len(called) == 1 else "")
 
 
-def _stretches(track: Track, end: int) -> list[Stretch]:
-    """What lies between each two events until `end`, the recording's last moment."""
+def _branch(track: Track, own: dict[Track, str]) -> str:
+    """The name of the nearest unit above a track that has one of its own."""
+    while (track := track.parent) is not None:
+        if own.get(track):
+            return own[track]
+    return ""
+
+
+def _stretches(track: Track, end: int, is_real: bool) -> list[Stretch]:
+    """What lies between each two events until `end`, the recording's last moment.
+
+    is_real: whether the events' times are of the clock on the wall.
+    """
     stretches = []
     events = [event for event in map(Event._make, track.events) if event.time <= end]
     latest = track.created
@@ -252,21 +305,27 @@ def _stretches(track: Track, end: int) -> list[Stretch]:
         if event.state is None or latest == start:
             continue
         state, cpu = event.state, 0
-        if state is State.RUNNING:
-            state, cpu = _judge(latest - start, event.clock, after.clock if after else None)
+        if state is State.RUNNING and is_real:
+            clock_after = after.clock_after if after else None
+            state, cpu = _judge(latest - start, event.clock, clock_after, track.kind)
         stretches.append(Stretch(state, start, latest, event.thread, event.reason, cpu))
     return stretches
 
 
-def _judge(wall: int, before: tuple, after: tuple | None) -> tuple[State, int]:
-    """What a thread did for `wall` ns outside `time.sleep`, and the CPU time it used."""
-    if wall < _JUDGED_FROM:
-        return State.RUNNING, wall
+def _judge(wall: int, before: tuple, after: tuple | None, kind: str) -> tuple[State, int]:
+    """What a thread did for `wall` ns outside `time.sleep`, and the CPU time it used.
+
+    kind: that of the unit which it ran.
+    """
     if after is None:
         return State.IN_THREAD, 0
     cpu = after[0] - before[0]
     if before[1] is not None and after[1] == before[1]:
         return State.RUNNING, cpu  # it never waited; other processes may have had the CPU
+    if wall < _SHORT:
+        # Where nobody counts the waits, the short step of a task is taken for what it should be.
+        is_step = before[1] is None and kind in ("task", "internal", "toy")
+        return State.RUNNING if is_step else State.IN_THREAD, cpu
     if wall < 4 * _CPU_CLOCK_TICK:
         return State.IN_THREAD, cpu
     if cpu >= _ON_CPU * wall:

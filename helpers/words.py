@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from helpers.lanes import stems
-from helpers.recording import Recording, Unit
+from helpers.lanes import stems, unique_names
+from helpers.recording import End, Recording, Unit
 
 NAMED_UP_TO = 8  # more units than these are counted, not named
 _NOUNS = {"task": "task", "thread": "work item", "toy": "toy task", "call": "call"}
-_OUTCOMES = {"failed": "failed", "cancelled": "cancelled", "": "unfinished"}
 
 
 def describe(recording: Recording, limit: int | None = None, end_order: bool = True) -> str:
@@ -27,17 +26,25 @@ def describe(recording: Recording, limit: int | None = None, end_order: bool = T
     units = _workers(recording)
     if recording.peak() > 1 and all(unit.kind == "call" for unit in units):
         units.sort(key=lambda unit: unit.name)
-    sentences = [_units(units, stems(recording.lanes())), *_overlaps(len(units), recording.peak(), limit)]
+    names = unique_names(recording.lanes())
+    sentences = [_units(units, stems(recording.lanes()), names)]
+    sentences += _overlaps(len(units), recording.peak(), limit)
     if end_order and len(units) <= NAMED_UP_TO:
         ended = _ended(recording, units)
         if len(ended) > 1:
-            sentences.append(f"They end in this order: {_names(ended)}.")
-    for outcome, adjective in _OUTCOMES.items():
-        such = [unit for unit in units if unit.outcome == outcome]
+            sentences.append(f"They end in this order: {_listed(ended, names)}.")
+    for end in End:
+        such = [unit for unit in units if recording.end_of(unit) is end]
         if such:
-            count = f"{len(such):,} {adjective}"
-            sentences.append(f"{count}: {_names(such)}." if len(units) <= NAMED_UP_TO else f"{count}.")
+            count = f"{len(such):,} {end.value}"
+            few = len(units) <= NAMED_UP_TO
+            sentences.append(f"{count}: {_listed(such, names, errors=True)}." if few else f"{count}.")
     return " ".join(sentences)
+
+
+def describe_join(recording: Recording) -> str:
+    """What the line at the end of a recording says, beside that something waits until there."""
+    return " The call raised an exception." if recording.raised else ""
 
 
 def describe_invoke(recording: Recording, end_order: bool = True) -> str:
@@ -55,11 +62,13 @@ def describe_ainvoke(recording: Recording, end_order: bool = True) -> str:
     text = describe(recording, end_order=end_order)
     tasks = [unit for unit in units if unit.kind == "task"]
     items = [unit for unit in units if unit.kind == "thread"]
+    names = unique_names(recording.lanes())
     threads = {step.thread for step in recording.steps}
     if len(tasks) > 1 and len(threads) == 1:
         text += " They share one thread." if len(tasks) == len(units) else " The tasks share one thread."
     if items:
-        text += f" On worker threads: {_names(items) if len(units) <= NAMED_UP_TO else f'{len(items):,}'}."
+        few = len(units) <= NAMED_UP_TO
+        text += f" On worker threads: {_listed(items, names) if few else f'{len(items):,}'}."
     return text
 
 
@@ -89,13 +98,13 @@ def _workers(recording: Recording) -> list[Unit]:
     return [unit for unit in lanes if unit not in waiting]
 
 
-def _units(units: list[Unit], waiting: list[Unit]) -> str:
+def _units(units: list[Unit], waiting: list[Unit], names: dict[int, str]) -> str:
     kinds = {unit.kind for unit in units}
     noun = _NOUNS[kinds.pop()] if len(kinds) == 1 else "unit"
     head = f"{len(units):,} {noun}{'s' if len(units) > 1 else ''}"
     if waiting:
-        head += f" under {_names(waiting)}"
-    return f"{head}: {_names(units)}." if len(units) <= NAMED_UP_TO else f"{head}."
+        head += f" under {_listed(waiting, names)}"
+    return f"{head}: {_listed(units, names)}." if len(units) <= NAMED_UP_TO else f"{head}."
 
 
 def _overlaps(count: int, peak: int, limit: int | None) -> Iterable[str]:
@@ -121,5 +130,8 @@ def _ended(recording: Recording, units: list[Unit]) -> list[Unit]:
     return sorted((unit for unit in units if unit.done is not None), key=lambda unit: unit.done)
 
 
-def _names(units: Iterable[Unit]) -> str:
-    return ", ".join(unit.name for unit in units)
+def _listed(units: Iterable[Unit], names: dict[int, str], errors: bool = False) -> str:
+    """The names of units; with `errors`, each with the type of the exception that it raised."""
+    return ", ".join(
+        f"{names[unit.id]} ({unit.error})" if errors and unit.error else names[unit.id] for unit in units
+    )

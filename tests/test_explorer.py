@@ -203,6 +203,34 @@ def test_recordings_have_the_same_axes_and_lanes_keep_their_places(font):
     assert labels == [["a", "b"], ["", "b"]]
 
 
+def test_all_settings_explain_the_same_ends_and_nothing_is_covered():
+    async def fails():
+        with record() as made:
+            failing = asyncio.get_running_loop().create_future()
+            failing.set_exception(ValueError("no answer"))
+            tasks = [asyncio.create_task(each, name=name) for name, each in calls(failing).items()]
+            await asyncio.wait(tasks[:1])
+        tasks[1].cancel()
+        return made
+
+    def calls(failing):
+        async def fail():
+            await failing
+
+        return {"a": fail(), "b": asyncio.sleep(60)}
+
+    pictures = SameAxes({"good": recording("a", "b"), "bad": asyncio.run(fails())}, ["a", "b"])
+    figures = [pictures.draw(setting, "title") for setting in ("good", "bad")]
+    assert axes(figures[0]) == axes(figures[1])
+    for fig in figures:
+        fig.draw_without_rendering()
+        explained = [text.get_text().split(":")[0] for text in fig.legends[0].get_texts()]
+        assert {"failed", "unfinished"} <= set(explained)
+        labels = fig.axes[0].get_tightbbox()
+        assert fig.legends[0].get_window_extent().y1 <= labels.y0
+    assert [sum(line.get_linestyle() == "None" for line in fig.axes[0].lines) for fig in figures] == [0, 2]
+
+
 async def naps(names):
     with record() as made:
         for name in names:

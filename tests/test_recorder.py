@@ -9,20 +9,29 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from asyncio.base_events import BaseEventLoop
 from asyncio.events import Handle
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
-from itertools import pairwise
+from dataclasses import replace
+from functools import partial
+from itertools import count, pairwise
 
 import pytest
 from jupyter_client.manager import start_new_kernel
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from helpers.recorder import record, working_on
-from helpers.recording import State
+from helpers.recording import End, State
 from helpers.workloads import spend_cpu
+from lessons import RunnableLambda as Lambda
+from lessons import RunnableParallel as Parallel
+from lessons.lesson1_async_execution.event_loop import EventLoop
+from lessons.lesson4_execution_model.tasks import run_as_tasks
 
+pause = time.sleep  # also while a recording replaces it
 PATIENCE = 20  # seconds until a wait that should be short counts as failed
 RUNNING, READY, WAITING = State.RUNNING, State.READY, State.WAITING
 BLOCKED, IN_THREAD, QUEUED = State.BLOCKED, State.IN_THREAD, State.QUEUED
@@ -38,6 +47,9 @@ REPLACED = [
     (ThreadPoolExecutor, "submit"),
     (threading.Thread, "start"),
     (time, "sleep"),
+    (asyncio.TaskGroup, "__aexit__"),
+    (asyncio.Timeout, "__aexit__"),
+    (asyncio, "wait_for"),
 ]
 
 
@@ -78,6 +90,21 @@ def in_script(function, *args):
     return recording
 
 
+class LateLoop(asyncio.SelectorEventLoop):
+    """An event loop on a machine that has other things to do: every timer is due before it looks."""
+
+    def _run_once(self):
+        super()._run_once()
+        pause(0.004)
+
+
+def in_late_script(function, *args):
+    """The same as `in_script`, on a busy machine."""
+    with record() as recording, asyncio.Runner(loop_factory=LateLoop) as runner:
+        runner.run(function(*args))
+    return recording
+
+
 def unit_named(recording, name):
     (unit,) = [unit for unit in recording.units.values() if unit.name == name]
     return unit
@@ -87,8 +114,27 @@ def spans_of(recording, unit):
     return [span for span in recording.spans if span.unit == unit.id]
 
 
+def certain(recording, unit):
+    """The spans of a unit that it has on any machine, however busy that is.
+
+    Whether a thread was on the CPU is an estimate. Whether a timer is overdue before the loop finds it due
+    depends on what else the CPU has to do.
+    """
+    joined = []
+    for span in spans_of(recording, unit):
+        if span.state in (RUNNING, IN_THREAD, BLOCKED) and span.reason != "time.sleep":
+            span = replace(span, state=RUNNING)
+        elif span.reason == "overdue":
+            span = replace(span, reason="")
+        if joined and (joined[-1].state, joined[-1].reason) == (span.state, span.reason):
+            joined[-1] = replace(joined[-1], end=span.end)
+        else:
+            joined.append(span)
+    return joined
+
+
 def states_of(recording, unit):
-    return [span.state for span in spans_of(recording, unit)]
+    return [span.state for span in certain(recording, unit)]
 
 
 def names(units):
@@ -123,7 +169,7 @@ class Counter:
 # Tasks
 
 
-@pytest.mark.parametrize("run", [in_cell, in_script])
+@pytest.mark.parametrize("run", [in_cell, in_script, in_late_script])
 def test_states_of_a_task(run):
     async def main():
         await asyncio.create_task(acall("summary"))
@@ -131,8 +177,8 @@ def test_states_of_a_task(run):
     recording = run(main)
     unit = unit_named(recording, "summary")
     assert states_of(recording, unit) == [READY, RUNNING, WAITING, READY, RUNNING]
-    assert [span.reason for span in spans_of(recording, unit)] == ["", "", "sleep", "", ""]
-    assert [span.thread is not None for span in spans_of(recording, unit)] == [
+    assert [span.reason for span in certain(recording, unit)] == ["", "", "sleep", "", ""]
+    assert [span.thread is not None for span in certain(recording, unit)] == [
         False,
         True,
         False,
@@ -189,8 +235,9 @@ def test_a_task_whose_timer_was_due_while_the_loop_was_busy_was_ready_since_then
     recording = in_cell(main)
     (busy,) = [span for span in recording.spans if span.state is BLOCKED]
     assert busy.reason == "time.sleep" and busy.duration >= 0.06
-    overdue, ready = spans_of(recording, unit_named(recording, "sleeper"))[3:5]
-    assert [(span.state, span.reason) for span in (overdue, ready)] == [(READY, "overdue"), (READY, "")]
+    spans = spans_of(recording, unit_named(recording, "sleeper"))
+    _, overdue, ready = [span for span in spans if span.state is READY]
+    assert [overdue.reason, ready.reason] == ["overdue", ""]
     assert overdue.start < busy.end < overdue.end
 
 
@@ -425,17 +472,313 @@ def test_eager_tasks_keep_their_first_step(run):
     assert recording.peak() == 1
 
 
-def test_a_task_factory_that_is_not_eager():
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_an_eager_task_that_fails_at_once_has_a_lane():
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        with pytest.raises(ValueError):
+            await asyncio.gather(acall("summary", PATIENCE), aat_once())
+
+    assert ends(in_cell(main)) == {"summary": UNFINISHED, "aat_once": FAILED}
+
+
+@pytest.mark.parametrize("run", [in_cell, in_script, in_late_script])
+def test_a_task_factory_that_is_not_eager(run):
     async def main():
         loop = asyncio.get_running_loop()
         loop.set_task_factory(lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))
         await asyncio.gather(acall("summary"), acall("keywords"))
 
-    recording = in_cell(main)
+    recording = run(main)
     for name in ("summary", "keywords"):
         unit = unit_named(recording, name)
         assert states_of(recording, unit) == [READY, RUNNING, WAITING, READY, RUNNING]
-        assert recording.units[unit.parent].name == "cell"
+        assert recording.units[unit.parent].name == ("cell" if run is in_cell else "main")
+
+
+# How units ended
+
+
+def at_once(*_):
+    raise ValueError("no answer")
+
+
+async def aat_once(*_):
+    raise ValueError("no answer")
+
+
+def ends(recording):
+    return {unit.name: (recording.end_of(unit), unit.error) for unit in recording.lanes()}
+
+
+FAILED, CANCELLED, UNFINISHED = (End.FAILED, "ValueError"), (End.CANCELLED, ""), (End.UNFINISHED, "")
+FINE = (None, "")
+
+
+def test_a_task_that_fails_at_once_has_a_lane_and_so_have_those_it_cancels():
+    async def main():
+        with pytest.raises(ValueError):
+            calls = {
+                "summary": partial(acall, "", PATIENCE),
+                "keywords": aat_once,
+                "late": partial(acall, ""),
+            }
+            await run_as_tasks(calls)
+
+    assert ends(in_cell(main)) == {"summary": CANCELLED, "keywords": FAILED, "late": CANCELLED}
+
+
+def test_a_work_item_that_fails_at_once_or_is_cancelled_in_the_queue_has_a_lane():
+    release = threading.Event()
+    calls = {
+        "summary": lambda: release.wait(PATIENCE) and call("summary"),
+        "keywords": at_once,
+        "title": partial(call, "title"),
+    }
+    with record() as recording, ThreadPoolExecutor(1) as pool:
+        futures = [pool.submit(function) for function in calls.values()]
+        assert futures[2].cancel()
+        release.set()
+    assert ends(recording) == {"summary": FINE, "keywords": FAILED, "title": CANCELLED}
+
+
+@pytest.mark.parametrize("made", [Lambda, RunnableLambda])
+def test_a_branch_that_fails_at_once_has_a_lane_on_every_way(made):
+    parallel = {Lambda: Parallel, RunnableLambda: RunnableParallel}[made]
+    gate = threading.Event()
+
+    def last(_):
+        gate.wait(PATIENCE)
+        return call("summary")
+
+    def reject(_):
+        gate.set()
+        at_once()
+
+    async def alast(_):
+        await acall("summary", PATIENCE)
+
+    chain = parallel(summary=made(last, alast), keywords=made(reject, aat_once))
+    with record() as recording, pytest.raises(ValueError):
+        chain.invoke("x")
+    assert ends(recording) == {"summary": FINE, "keywords": FAILED}
+
+    async def main():
+        with record() as recording, pytest.raises(ValueError):
+            await chain.ainvoke("x")
+        return recording
+
+    # LangChain's siblings run on
+    assert ends(asyncio.run(main())) == {
+        "summary": CANCELLED if made is Lambda else UNFINISHED,
+        "keywords": FAILED,
+    }
+
+
+def test_what_is_still_under_way_when_the_recording_ends():
+    async def cell():
+        with record() as recording:
+            tasks = [asyncio.create_task(acall(name, PATIENCE)) for name in ("summary", "keywords")]
+            tasks.append(asyncio.create_task(asyncio.Event().wait(), name="no call yet"))
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        return recording
+
+    assert ends(asyncio.run(cell())) == dict.fromkeys(["summary", "keywords", "no call yet"], UNFINISHED)
+
+
+def test_the_task_of_the_block_cannot_have_ended():
+    async def main():
+        await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+
+    recording = in_cell(main)
+    assert recording.end_of(unit_named(recording, "cell")) is None
+    assert in_script(main).block is None
+
+
+def test_a_toy_task_that_fails_is_known_by_its_exception():
+    async def fail():
+        raise ValueError("no answer")
+
+    with record() as recording, pytest.raises(ValueError):
+        EventLoop(recording.observe).run(fail())
+    assert ends(recording) == {"main": FAILED}
+    assert recording.raised
+
+
+# Whether an exception came back
+
+
+async def _gather_with_errors():
+    await asyncio.gather(aat_once(), acall("summary"), return_exceptions=True)
+
+
+async def _let_one_task_pass():
+    await asyncio.wait([asyncio.create_task(aat_once())])
+
+
+async def _caught_in_another_task():
+    async def careful():
+        with pytest.raises(ValueError):
+            await asyncio.create_task(aat_once())
+
+    await asyncio.create_task(careful())
+
+
+@pytest.mark.parametrize("main", [_gather_with_errors, _let_one_task_pass, _caught_in_another_task])
+@pytest.mark.parametrize("run", [in_cell, in_script])
+def test_a_failure_that_comes_no_further_is_no_raise(main, run):
+    recording = run(main)
+    assert any(recording.end_of(unit) is End.FAILED for unit in recording.units.values())
+    assert not recording.raised
+
+
+async def _group():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(aat_once())
+
+
+async def _out_of_time():
+    async with asyncio.timeout(0.001):
+        await asyncio.create_task(asyncio.sleep(PATIENCE))
+
+
+async def _out_of_patience():
+    await asyncio.wait_for(acall("summary", PATIENCE), 0.001)
+
+
+@pytest.mark.parametrize("raising", [aat_once, _group, _out_of_time, _out_of_patience])
+@pytest.mark.parametrize("caught", ["inside", "outside"])
+@pytest.mark.parametrize("where", ["cell", "script"])
+def test_what_comes_as_far_as_the_block_has_raised(raising, caught, where):
+    errors = ValueError, TimeoutError, ExceptionGroup
+    given = []
+
+    async def main():
+        await asyncio.create_task(raising()) if raising is aat_once else await raising()
+
+    async def cell():
+        with pytest.raises(errors) if caught == "outside" else nullcontext(), record() as recording:
+            given.append(recording)
+            with pytest.raises(errors) if caught == "inside" else nullcontext():
+                await main()
+
+    if where == "cell":
+        asyncio.run(cell())
+    else:
+        with pytest.raises(errors) if caught == "outside" else nullcontext(), record() as recording:
+            given.append(recording)
+            with pytest.raises(errors) if caught == "inside" else nullcontext():
+                asyncio.run(main())
+    assert given[0].raised
+
+
+def test_main_that_catches_what_its_call_raised():
+    async def main():
+        with pytest.raises(ValueError):
+            await asyncio.create_task(aat_once())
+
+    assert in_script(main).raised
+
+
+def test_errors_live_no_longer_than_without_a_recording():
+    class Precious(Exception):
+        pass
+
+    def fail():
+        raise Precious
+
+    async def afail():
+        raise Precious
+
+    async def main():
+        await asyncio.gather(afail(), return_exceptions=True)
+
+    gc.disable()
+    try:
+        with record() as recording, ThreadPoolExecutor(1) as pool:
+            pool.submit(fail)
+            with pytest.raises(Precious), working_on("summary"):
+                raise Precious
+            asyncio.run(main())
+        assert [unit.error for unit in recording.units.values() if unit.error] == ["Precious"] * 3
+        pool = None
+        alive = [each for each in gc.get_objects() if isinstance(each, Precious)]
+    finally:
+        gc.enable()
+    assert len(alive) <= 1  # that of pytest.raises
+
+
+# Names
+
+
+def test_a_work_item_has_the_name_by_which_the_caller_knows_it():
+    calls = {"summary": partial(pow, 2), "keywords": lambda exponent: None}
+    numbered = {0: partial(abs, -1), 1: partial(abs, 1)}
+    twice = {"a": divmod, "b": divmod}
+    with record() as recording, ThreadPoolExecutor(1) as pool:
+        for function in calls.values():
+            pool.submit(function, 2)
+        for function in numbered.values():
+            pool.submit(copy_context().run, function)
+        for function in twice.values():
+            pool.submit(function, 7, 2)
+    expected = ["summary", "keywords", "abs 0", "abs 1", "divmod", "divmod"]
+    assert names(recording.units.values()) == expected
+
+
+def test_looking_for_names_keeps_and_changes_nothing():
+    class Precious:
+        pass
+
+    def submit(pool):
+        precious, variables = Precious(), None
+        known = weakref.ref(precious)
+        pool.submit(abs, -1)
+        del precious
+        assert known() is None
+        variables = locals()
+        pool.submit(abs, -1)
+        assert variables["pool"] is pool
+
+    with record(), ThreadPoolExecutor(1) as pool:
+        submit(pool)
+
+
+@pytest.mark.parametrize("made", [Lambda, RunnableLambda])
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_branches_without_calls_have_their_names(made, way):
+    parallel = {Lambda: Parallel, RunnableLambda: RunnableParallel}[made]
+    chain = parallel({name: made(lambda value: value) for name in ("summary", "keywords")})
+    if way == "invoke":
+        with record() as recording:
+            chain.invoke("x")
+    else:
+        recording = in_script(chain.ainvoke, "x")
+    found = names(recording.units.values())
+    assert {"summary", "keywords"} <= set(found)
+    items = [unit for unit in recording.units.values() if unit.kind == "thread"]
+    assert len({unit.name for unit in items}) == 2
+
+
+def test_functions_of_one_name_are_told_by_their_branches():
+    async def parse():
+        await asyncio.sleep(0)
+
+    async def branch():
+        await asyncio.create_task(parse())
+
+    async def main():
+        await asyncio.gather(*(asyncio.create_task(branch(), name=name) for name in ("summary", "keywords")))
+
+    recording = in_script(main)
+    assert names(recording.units.values())[1:] == [
+        "summary",
+        "keywords",
+        "summary (parse)",
+        "keywords (parse)",
+    ]
 
 
 # Work items of a pool
@@ -447,7 +790,7 @@ def test_states_of_a_work_item():
     assert [first.kind, first.outcome] == ["thread", "ok"]
     for unit in (first, second):
         assert states_of(recording, unit) == [QUEUED, RUNNING, BLOCKED, RUNNING]
-        queued, _, blocked, _ = spans_of(recording, unit)
+        queued, _, blocked, _ = certain(recording, unit)
         assert (queued.thread, queued.reason, blocked.reason) == (None, "worker", "time.sleep")
         assert blocked.duration >= 0.01
         assert recording.threads[blocked.thread].startswith("ThreadPoolExecutor")
@@ -537,7 +880,7 @@ def test_computing_is_running():
     (unit,) = recording.units.values()
     assert unit.cpu >= 0.02
     if sys.platform == "linux":  # elsewhere being preempted cannot be told from waiting
-        assert states_of(recording, unit) == [RUNNING]
+        assert [span.state for span in spans_of(recording, unit)] == [RUNNING]
 
 
 def test_socket_and_lock_waits_are_blocked():
@@ -572,7 +915,7 @@ def test_blocking_the_loop_without_time_sleep():
         block()
 
     recording = in_cell(main)
-    assert BLOCKED in states_of(recording, unit_named(recording, "cell"))
+    assert BLOCKED in [span.state for span in spans_of(recording, unit_named(recording, "cell"))]
 
 
 def test_two_threads_that_share_the_gil_are_not_both_running():
@@ -591,6 +934,53 @@ def test_two_threads_that_share_the_gil_are_not_both_running():
     either = sum(span.duration for span in first + second)
     assert both <= 0.1 * either + 0.002
     assert all(unit.cpu >= 0.06 for unit in units)
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """A recorder that is told by each reading whether its thread gave up the CPU since the one before."""
+
+    def set_up(has_waited, counted=True):
+        readings = count()
+        reading = lambda: (0, next(readings) if has_waited else 0) if counted else (0, None)  # noqa: E731
+        monkeypatch.setattr("helpers.tracks.thread_clock", reading)
+        monkeypatch.setattr("helpers.recorder.thread_clock", reading)
+
+    return set_up
+
+
+@pytest.mark.parametrize("has_waited", [False, True])
+def test_a_stretch_is_running_only_if_the_thread_never_waited_however_short_it_is(waits, has_waited):
+    waits(has_waited)
+    recording, (unit,) = in_pool(lambda: None)
+    _, stretch = spans_of(recording, unit)
+    assert (stretch.state is RUNNING) == (not has_waited)
+    if has_waited and stretch.duration < 0.001:
+        assert stretch.state is IN_THREAD
+
+
+def test_where_waits_are_not_counted_only_steps_of_tasks_are_taken_for_running(waits):
+    waits(has_waited=False, counted=False)
+
+    async def main():
+        await asyncio.to_thread(int)
+
+    recording = in_script(main)
+    step = spans_of(recording, unit_named(recording, "main"))[1]
+    assert step.state in ((RUNNING,) if step.duration < 0.001 else (IN_THREAD, BLOCKED))
+    assert not any(span.state is RUNNING for span in spans_of(recording, unit_named(recording, "int")))
+
+
+def test_a_callback_that_blocks_the_loop_does_not_run():
+    async def main():
+        asyncio.get_running_loop().call_soon(pause, 0.03)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    recording = in_script(main)
+    (blocking,) = [step for step in recording.steps if (step.unit, step.reason) == (None, "sleep")]
+    assert blocking.duration >= 0.03
+    assert blocking.state is not RUNNING
 
 
 # Peaks equal an independent counter

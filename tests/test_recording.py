@@ -4,14 +4,16 @@ import json
 
 import pytest
 
-from helpers.recording import Call, Recording, Span, State, Unit
+from helpers.recording import Call, End, Recording, Span, State, Unit
 
 
 def recording_of(units, **fields):
     """units: id -> list of (state, start, end); each unit is a task of the same name."""
     recording = Recording(**fields)
     for unit, states in units.items():
-        recording.units[unit] = Unit(unit, "task", f"unit {unit}", created=states[0][1], done=states[-1][2])
+        recording.units[unit] = Unit(
+            unit, "task", f"unit {unit}", created=states[0][1], done=states[-1][2], outcome="ok"
+        )
         recording.spans += [Span(unit, *state) for state in states]
     recording.spans.sort(key=lambda span: span.start)
     recording.duration = max((span.end for span in recording.spans), default=0.0)
@@ -88,6 +90,34 @@ def test_lanes_are_the_units_that_made_calls_or_else_all():
     assert recording.peak() == 2
 
 
+def test_a_branch_that_ended_before_its_call_has_a_lane():
+    run = State.RUNNING
+    recording = recording_of({unit: [(run, unit / 10, 9)] for unit in range(9)})
+    tree = {1: 0, 2: 1, 3: 0, 4: 3, 5: 4, 6: 2, 7: 0}  # a call in 2; 3 wraps 4, which wraps 5; 8 is alone
+    for unit, parent in tree.items():
+        recording.units[unit].parent = parent
+    recording.calls = [Call(2, "summary", 1, 2)]
+    for unit in (0, 1, 3, 4, 5, 6):  # 0 and 1 lead to the call, 6 was started by the one that made it
+        recording.units[unit].outcome = "failed"
+    assert [unit.id for unit in recording.lanes()] == [2, 5]
+    recording.units[3].named = True  # the wrapper of a branch
+    recording.units[7].outcome = "cancelled"
+    recording.units[8].outcome = ""
+    assert [unit.id for unit in recording.lanes()] == [2, 3, 7, 8]
+    recording.block = 8
+    assert [unit.id for unit in recording.lanes()] == [2, 3, 7]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [("ok", None), ("failed", End.FAILED), ("cancelled", End.CANCELLED), ("", End.UNFINISHED)],
+)
+def test_how_a_unit_ended(outcome, end):
+    unit = Unit(1, "task", "summary", 0.0, outcome=outcome)
+    assert Recording(units={1: unit}).end_of(unit) is end
+    assert Recording(units={1: unit}, block=1).end_of(unit) is (end if outcome else None)
+
+
 def test_empty_recording():
     recording = Recording()
     assert (recording.lanes(), recording.in_flight(), recording.peak()) == ([], {}, 0)
@@ -101,7 +131,7 @@ def test_observe_needs_a_recording_under_way():
 
 def test_chrome_trace(tmp_path):
     recording = Recording(
-        units={1: Unit(1, "task", "summary", created=0.0)},
+        units={1: Unit(1, "task", "summary", created=0.0, done=0.004, outcome="failed", error="ValueError")},
         spans=[
             Span(1, State.RUNNING, 0.001, 0.0015, thread=1),
             Span(1, State.WAITING, 0.0015, 0.004, reason="sleep"),
@@ -117,7 +147,9 @@ def test_chrome_trace(tmp_path):
     trace = json.loads(file.read_text(encoding="utf-8"))
     assert trace == recording.to_chrome_trace()
     events = trace["traceEvents"]
-    assert {event["ph"] for event in events} == {"M", "X"}
+    assert {event["ph"] for event in events} == {"M", "X", "i"}
+    (end,) = [event for event in events if event["ph"] == "i"]
+    assert (end["name"], end["pid"], end["tid"], end["ts"]) == ("failed: ValueError", 2, 1, 4000)
     threads = {
         (event["pid"], event["tid"]): event["args"]["name"]
         for event in events

@@ -217,7 +217,7 @@ def test_an_end_that_is_no_success_is_said(shown):
         await asyncio.wait(tasks)
 
     step_through(main)
-    assert boxes(content(shown[0])["views"][-1])["done"] == ["bad: failed", "late: cancelled", "main"]
+    assert boxes(content(shown[0])["views"][-1])["done"] == ["✕ bad: failed", "⊘ late: cancelled", "main"]
 
 
 def test_the_same_output_in_each_run(shown):

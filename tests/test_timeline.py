@@ -3,6 +3,7 @@
 import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from matplotlib.colors import to_hex
 from helpers import bars
 from helpers.lanes import Lane, unit_lanes
 from helpers.recorder import record
-from helpers.recording import Call, Recording, Span, State, Unit
-from helpers.theme import HATCH, MEANING, ORDER, THEMES, text_width
+from helpers.recording import Call, End, Recording, Span, State, Unit
+from helpers.theme import END_MARKER, END_MEANING, END_SYMBOL, HATCH, MEANING, ORDER, THEMES, text_width
 from helpers.timeline import (
     describe,
     draw_paths,
@@ -107,6 +108,14 @@ def colour_of(collection):
 
 def join_labels(fig):
     return [text for ax in fig.axes for text in ax.texts if text.get_text() == "join"]
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """What is displayed: a list of the outputs' data."""
+    shown = []
+    monkeypatch.setattr("helpers.cards.display", lambda data, raw: shown.append(data))
+    return shown
 
 
 # In words
@@ -345,7 +354,7 @@ def test_nothing_is_explained_that_lies_outside_the_range():
 
 def test_all_units_or_those_that_call():
     recording = parallel()
-    recording.units[7] = Unit(7, "task", "wrapper", 0.0)
+    recording.units[7] = Unit(7, "task", "wrapper", 0.0, outcome="ok")
     recording.spans.append(Span(7, State.WAITING, 0.0, 0.1))
     assert "wrapper" not in labels(draw_timeline(recording, "title").axes[0])
     assert "wrapper" in labels(draw_timeline(recording, "title", lanes="all").axes[0])
@@ -497,6 +506,131 @@ def test_steps_on_the_cpu_are_seen_among_thousands():
     assert "#0b4f8a" in {to_hex(pixel) for pixel in np.unique(image.get_array()[0], axis=0)}
 
 
+# How units ended
+
+OUTCOMES = {End.FAILED: "failed", End.CANCELLED: "cancelled", End.UNFINISHED: ""}
+
+
+def endings(raised=False):
+    """A unit for each way to end, and one that ends well."""
+    units = [(end.value, 0.0, 0.1, outcome) for end, outcome in OUTCOMES.items()]
+    recording = recording_of([("fine", 0.0, 0.1), *units])
+    recording.units[3].done = None
+    recording.raised = raised
+    return recording
+
+
+def marks_of(ax):
+    """The marks on axes: (marker, its colours) -> the places."""
+    lines = [line for line in ax.lines if line.get_linestyle() == "None"]
+    colours = [(line.get_markerfacecolor(), line.get_markeredgecolor()) for line in lines]
+    return {(line.get_marker(), *each): list(zip(*line.get_data())) for line, each in zip(lines, colours)}
+
+
+def mark(theme, end):
+    style = THEMES[theme].mark(end, 11)
+    return style["marker"], style["markerfacecolor"], style["markeredgecolor"]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_each_end_has_a_mark_where_the_lane_ends(theme):
+    recording = endings()
+    fig = draw_timeline(recording, "title", theme=theme)
+    assert marks_of(fig.axes[0]) == {
+        mark(theme, End.FAILED): [(0.101, 1)],
+        mark(theme, End.CANCELLED): [(0.101, 2)],
+        mark(theme, End.UNFINISHED): [(recording.duration, 3)],
+    }
+    assert legend(fig)[-3:] == ["failed", "cancelled", "unfinished"]
+    assert legend(draw_timeline(parallel(), "title"))[-1] == "queued"
+
+
+def test_marks_outside_the_range_are_neither_drawn_nor_explained():
+    fig = draw_timeline(endings(), "title", xlim=(0.02, 0.05))
+    assert (marks_of(fig.axes[0]), legend(fig)) == ({}, ["blocked"])
+
+
+def test_ends_differ_without_colour():
+    assert set(END_MARKER) == set(END_MEANING) == set(END_SYMBOL) == set(End)
+    assert len(set(map(id, END_MARKER.values()))) == len(set(END_SYMBOL.values())) == len(End)
+    assert all(END_MEANING[end].startswith(f"{end.value}: ") for end in End)
+    for theme in THEMES.values():
+        assert len({*theme.ends.values(), *theme.fills.values()}) == len(End) + len(State)
+
+
+def test_marks_in_the_lanes_of_threads():
+    recording = recording_of([("a", 0.0, 0.1, "failed"), ("b", 0.15, 0.2), ("never", 0.0, 0.2, "cancelled")])
+    recording.spans = [replace(span, thread=span.thread and 1) for span in recording.spans if span.unit < 2]
+    recording.spans.append(Span(2, State.QUEUED, 0.0, 0.201))
+    fig = draw_timeline(recording, "title", by="thread")
+    assert marks_of(fig.axes[0]) == {mark("light", End.FAILED): [(0.101, 0)]}
+    assert "failed" in legend(fig) and "cancelled" not in legend(fig)  # it has no lane by thread
+
+
+def test_marks_below_the_lane_of_the_loop():
+    tasks = recording_of([("a", 0.0, 0.1, "failed"), ("b", 0.0, 0.1, "cancelled")], kind="task")
+    _, loop, branches = draw_paths(invoke=parallel(), ainvoke=tasks).axes
+    assert marks_of(loop) == {}
+    assert list(marks_of(branches).values()) == [[(0.101, 1)], [(0.101, 0)]]
+
+
+def test_marks_in_a_raster():
+    units = [(f"u{number}", 0.0, 0.1, "failed" if number == 40 else "cancelled") for number in range(90)]
+    fig = draw_timeline(recording_of(units), "title")
+    found = marks_of(fig.axes[0])
+    assert found[mark("light", End.FAILED)] == [(0.101, 40)]
+    assert len(found[mark("light", End.CANCELLED)]) == 89
+    sizes = {line.get_marker(): line.get_markersize() for line in fig.axes[0].lines}
+    assert sizes["X"] > 2 * sizes[END_MARKER[End.CANCELLED]]  # the one is seen among the many
+    assert {"failed", "cancelled"} <= set(legend(fig))
+    assert "1 failed. 89 cancelled." in describe(recording_of(units))
+
+
+@pytest.mark.parametrize("raised", [False, True])
+def test_the_line_says_whether_the_call_raised(raised, outputs):
+    recording = endings(raised)
+    figures = [
+        draw_timeline(recording, "title", join=True),
+        draw_timelines({"title": recording}, join=True),
+        draw_paths(invoke=recording, ainvoke=under_main(parallel("task"))),
+    ]
+    light = THEMES["light"]
+    word, colour = ("raised", light.ends[End.FAILED]) if raised else ("join", light.accent)
+    for fig in figures:
+        (text,) = [text for text in fig.axes[0].texts if text.get_text() in ("join", "raised")]
+        assert (text.get_text(), text.get_color()) == (word, colour)
+        fig.draw_without_rendering()
+        assert text.get_window_extent().x1 <= fig.bbox.width
+    show_timeline(recording, "title", join=True)
+    show_timelines({"title": recording}, join=True)
+    show_paths(invoke=recording, ainvoke=under_main(parallel("task")))
+    said = ["The call raised an exception." in output["text/plain"] for output in outputs]
+    assert said == [raised] * 3
+    show_timeline(recording, "title")
+    assert "raised" not in outputs[-1]["text/plain"]  # no line is drawn
+
+
+def test_what_is_too_short_to_be_seen_is_drawn_where_there_is_nothing_else():
+    recording = recording_of([("long", 0.0, 1.0), ("short", 0.5, 0.5)])
+    recording.spans = [span for span in recording.spans if span.unit == 0]
+    recording.spans.append(Span(1, State.IN_THREAD, 0.5, 0.50001, 2))
+    fig = draw_timeline(recording, "title")
+    assert "in a thread" in legend(fig)
+    recording.spans.append(Span(1, State.RUNNING, 0.50001, 0.50002, 2))
+    assert "in a thread" not in legend(draw_timeline(recording, "title"))
+
+
+def test_lanes_of_one_name_have_numbers():
+    recording = recording_of([("call", 0.0, 0.1), ("call", 0.0, 0.2, "failed"), ("other", 0.0, 0.3)])
+    recording.units[1].error = "ValueError"
+    assert labels(draw_timeline(recording, "title").axes[0]) == ["call 1", "call 2", "other"]
+    assert labels(draw_timeline(recording, "title", by="thread").axes[0])[1] == "worker thread 1: call 2"
+    assert describe(recording) == (
+        "3 work items: call 1, call 2, other. All 3 are in flight at once. "
+        "They end in this order: call 1, call 2, other. 1 failed: call 2 (ValueError)."
+    )
+
+
 # Themes
 
 
@@ -541,14 +675,6 @@ def test_the_width_of_a_text_is_known():
 
 
 # Shown
-
-
-@pytest.fixture
-def outputs(monkeypatch):
-    """What is displayed: a list of the outputs' data."""
-    shown = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: shown.append(data))
-    return shown
 
 
 def html_without_picture(output):
@@ -668,4 +794,4 @@ def test_a_real_failure():
     with pytest.raises(ExceptionGroup):
         with record() as recording:
             asyncio.run(main())
-    assert "1 failed: culprit. 1 cancelled: sleeper." in describe(recording, end_order=False)
+    assert "1 failed: culprit (ValueError). 1 cancelled: sleeper." in describe(recording, end_order=False)
