@@ -169,7 +169,9 @@ class _Answer:
                 raise LLMError(f"the answer is no HTTP: {error}") from error
         elif isinstance(error, BROKEN_OFF) and not isinstance(error, TimeoutError):
             if not self.ended:
-                raise self.error(self.start, ", broken off") from error
+                # aiohttp hands out nothing of an answer that broke off before it was read.
+                begin = self.start or getattr(error, "partial", b"") or str(error).encode()
+                raise self.error(begin, ", broken off") from error
             return True
         return False
 
@@ -190,19 +192,20 @@ class _Answer:
 
     def tokens(self, line: bytes) -> list[str]:
         """Return the token in a line of a streamed answer, if it holds one."""
-        line = line.strip()
         self.start = self.start or line
-        field, _, data = line.partition(b":")
+        field, _, data = line.strip().partition(b":")
         self.ended = self.ended or (field == b"data" and data.strip() == b"[DONE]")
         if self.ended or field in (b"", b"event", b"id", b"retry"):  # such lines hold no part of the answer
             return []
+        if field != b"data":
+            raise self.error(line, ", no completion")
         try:
             choices = json.loads(data)["choices"]
             token = choices[0]["delta"].get("content") if choices else None
+            if not isinstance(token, str | None):
+                raise TypeError
         except UNREADABLE:
-            token = line
-        if not isinstance(token, str | None):
-            raise self.error(data if field == b"data" else line, ", no completion")
+            raise self.error(data, ", no completion" if line.endswith(b"\n") else ", broken off") from None
         return [token] if token else []
 
     def require_end(self) -> None:
