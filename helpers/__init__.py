@@ -43,6 +43,7 @@ _HOME = {
     "show_sources": "sources",
     "show_table": "tables",
     "files_allowed": "capacity",
+    "most_calls": "capacity",
     "ports_allowed": "capacity",
     "require_room": "capacity",
     "progress": "capacity",
