@@ -12,21 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import socket
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from helpers.llm_service import BACKLOG, HOST, end_with_parent
+from helpers.children import end_child, end_with_starter, start_child
+from helpers.llm_service import BACKLOG, HOST
 
-ROOT = Path(__file__).parents[1]
 HEADROOM = 100  # files that a process has open beside its connections
 TOGETHER = 100  # connections that are opened at a time: no backlog overflows
 PATIENCE = 60.0  # seconds that the gate holds a request before it hangs up
@@ -203,28 +199,18 @@ def lean_server(latency: float = 0.0, gate: int | None = None) -> Iterator[LeanS
     latency: seconds from a request to its answer. gate: instead, the requests are held until so many are
     in flight, then all are answered, and the next ones are held again.
     """
-    command = server_command(json.dumps({"latency": latency, "gate": gate}))
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for this process alone: it ends the server below
-    )
+    process = start_child(server_code(json.dumps({"latency": latency, "gate": gate})))
     try:
         port = process.stdout.readline()  # printed once it listens
         if not port:
             raise RuntimeError("the lean server did not start; its process has printed why")
         yield LeanServer(int(port))
     finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        end_child(process)
 
 
-def server_command(options: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.lean", options]
+def server_code(options: str) -> str:
+    return f"from benchmarks.lean import serve; serve({options!r})"
 
 
 # --- What follows runs in the process of the server
@@ -309,10 +295,5 @@ class Serving(asyncio.Protocol):
 
 def serve(options: str) -> None:
     """Serve until the process ends. options: those of `Service` as JSON."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it, and with it the calls that wait for it
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_starter()
     asyncio.run(Service(**json.loads(options)).run())
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])

@@ -10,6 +10,14 @@ import os
 for _switch in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2"):
     os.environ[_switch] = "false"
 
+# A proxy leads to other machines: no client asks it for what is on this one. (Where the environment names no
+# proxy, it stays as it is: urllib and httpx then look at the settings of the system.)
+if any(_name.lower() in ("http_proxy", "https_proxy", "all_proxy") for _name in os.environ):
+    _direct = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+    if _direct != ["*"]:
+        _direct = [*dict.fromkeys(filter(None, map(str.strip, [*_direct, "127.0.0.1", "localhost", "::1"])))]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(_direct)
+
 _HOME = {
     "record": "recorder",
     "working_on": "recorder",
@@ -43,6 +51,7 @@ _HOME = {
     "show_sources": "sources",
     "show_table": "tables",
     "files_allowed": "capacity",
+    "most_calls": "capacity",
     "ports_allowed": "capacity",
     "require_room": "capacity",
     "progress": "capacity",

@@ -39,44 +39,55 @@ def ports_allowed() -> int:
     return last - first + 1
 
 
+def most_calls() -> int:
+    """How many connections this process may have under way, once `require_room` has made room; at least 1."""
+    _, hard = files_allowed()
+    most = ports_allowed() if hard is None else min(ports_allowed(), hard)
+    return max(1, most - RESERVED)
+
+
 def require_room(calls: int) -> None:
     """Raise this process's limit of open files so that `calls` connections fit; its children inherit it.
 
     Raises RuntimeError that names the limit in the way, and the largest number of calls that fits.
     """
-    ports = ports_allowed() - RESERVED
-    if calls > ports:
-        raise RuntimeError(f"{calls:,} calls need as many local ports; {ports:,} calls is the most that fits")
     soft, hard = files_allowed()
-    needed = calls + RESERVED
+    needed, fits = calls + RESERVED, f"{most_calls():,} calls is the most that fits"
+    if calls <= 1:
+        return
+    if needed > ports_allowed():
+        raise RuntimeError(f"{calls:,} calls need as many local ports; {fits}")
     if soft is None or needed <= soft:
         return
     if hard is not None and needed > hard:
         raise RuntimeError(
-            f"{calls:,} calls need {needed:,} open files, and the hard limit is {hard:,}; "
-            f"{hard - RESERVED:,} calls is the most that fits"
+            f"{calls:,} calls need {needed:,} open files, and the hard limit is {hard:,}; {fits}"
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard if hard is not None else resource.RLIM_INFINITY))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, resource.RLIM_INFINITY if hard is None else hard))
+    except (ValueError, OSError) as error:  # macOS has one more limit, which it does not tell
+        raise RuntimeError(f"{calls:,} calls need {needed:,} open files: {error}") from error
 
 
 @asynccontextmanager
 async def progress(total: int, count: Callable[[], int], label: str) -> AsyncIterator[None]:
-    """Show a bar from 0 to `total` while the block runs; it asks `count` four times a second."""
+    """Show a bar while the block runs: how many of `total`. It asks `count` four times a second."""
     from IPython.display import display
-    from ipywidgets import IntProgress
+    from ipywidgets import FloatProgress
 
-    bar = IntProgress(value=0, max=total, description=label, style={"description_width": "initial"})
+    # A share of 1: a saved notebook has the text form of the bar, which is then the same for every total.
+    bar = FloatProgress(value=0, max=1, description=label, style={"description_width": "initial"})
     display(bar)
 
     async def watch() -> None:
         while True:
-            bar.value = count()
+            bar.value = count() / total
             await asyncio.sleep(0.25)
 
     watcher = asyncio.create_task(watch(), name="progress")
     try:
         yield
-        bar.value = total
+        bar.value = 1
     finally:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)

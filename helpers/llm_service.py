@@ -4,8 +4,9 @@
         LLMClient(server.url).chat("sentiment: Great battery, poor strap.")
 
 In a notebook, `server = start_llm_server(...)` in one cell and `server.stop()` in a later one do
-the same. The service is reached from this machine only and needs no key. Its process ends with the
-one that started it, however that one ends.
+the same. The service is reached from this machine only and needs no key. It refuses the pages of web
+sites, which name a foreign Host or Origin. Its process ends with the one that started it, however that
+one ends.
 """
 
 from __future__ import annotations
@@ -14,28 +15,25 @@ import asyncio
 import itertools
 import json
 import math
-import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 
+from helpers.children import end_child, end_with_starter, start_child
 from helpers.workloads import LATENCY, answer
 
 HOST = "127.0.0.1"  # a number: a name such as localhost is looked up, in a thread
+BODY_WITHIN = 30.0  # seconds; aiohttp waits for ever where what follows the head is no body
 BACKLOG = 16384  # connections that may wait to be accepted; the usual 100 loses some of 1,000
+LOCAL = re.compile(r"(https?://)?(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass
@@ -116,13 +114,9 @@ class LLMServer:
     """
 
     def __init__(self, **options: Any) -> None:
-        command = [sys.executable, "-m", __name__, json.dumps(options)]
-        root = Path(__file__).parents[1]
-        # The process ends when its input does. Only this process holds the other end of that pipe,
-        # and the system closes it even when this process is killed.
-        self._process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = start_child(f"from helpers.llm_service import main; main({options!r})")
         # Also ends a server that nobody holds any more, as when the cell that starts it runs again.
-        self._finalizer = weakref.finalize(self, _end, self._process)
+        self._finalizer = weakref.finalize(self, end_child, self._process)
         try:
             port = self._process.stdout.readline()  # printed once the service listens
             if not port:
@@ -153,13 +147,6 @@ class LLMServer:
             return json.load(connection.getresponse())
 
 
-def _end(process: subprocess.Popen) -> None:
-    process.kill()
-    process.wait()
-    process.stdin.close()
-    process.stdout.close()
-
-
 def _require_between(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{name} must be a number from {low:,} to {high:,}, not {value!r}")
@@ -171,8 +158,6 @@ def _require_between(name: str, value: float, low: float, high: float) -> None:
 class Problem(Exception):
     """A request that cannot be answered, and what the client is told, in the words of `error`."""
 
-    headers: dict[str, str] = {}
-
     def __init__(
         self,
         status: int,
@@ -181,8 +166,10 @@ class Problem(Exception):
         kind: str = "invalid_request_error",
         param: str | None = None,
         code: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.status = status
+        self.headers = headers
         self.error = {"message": message, "type": kind, "param": param, "code": code}
 
     def response(self) -> web.Response:
@@ -194,13 +181,13 @@ class Refusal(Problem):
 
     def __init__(self, status: int, message: str, retry_after: float) -> None:
         code = "rate_limit_exceeded" if status == 429 else "gate_closed"
-        super().__init__(status, message, kind="requests", code=code)
         milliseconds = max(1, math.ceil(retry_after * 1000))
         # HTTP has whole seconds only; the second header is OpenAI's, which its package prefers.
-        self.headers = {
+        headers = {
             "Retry-After": str(math.ceil(milliseconds / 1000)),
             "retry-after-ms": str(milliseconds),
         }
+        super().__init__(status, message, kind="requests", code=code, headers=headers)
 
 
 @dataclass
@@ -216,9 +203,9 @@ class Chat:
 def read_chat(body: bytes) -> Chat:
     """Return what a request's body asks for. Raises Problem where it is malformed."""
     try:
-        fields = json.loads(body)
+        fields = json.loads(body.decode())
     except (ValueError, RecursionError):
-        raise Problem(400, "The body must be JSON.") from None
+        raise Problem(400, "The body must be JSON in UTF-8.") from None
     if not isinstance(fields, dict):
         raise Problem(400, "The body must be a JSON object.")
 
@@ -293,6 +280,11 @@ class Service:
         self.stats = Stats()
         self.numbers = itertools.count(1)
         self.gate_open = asyncio.Event()
+        self.routes = {
+            "/v1/chat/completions": {"POST": self.chat},
+            "/stats": {"GET": self.report_stats},
+            "/stats/reset": {"POST": self.reset_stats},
+        }
         self.reset()
 
     def reset(self) -> None:
@@ -301,9 +293,9 @@ class Service:
         rate = self.requests_per_second
         self.bucket = TokenBucket(rate, self.burst or max(1, int(rate))) if rate else None
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
+    async def chat(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer POST /v1/chat/completions."""
-        chat = read_chat(await request.read())
+        chat = read_chat(await read_body(request))
         tokens = reply(chat.prompt)
         head = {"id": f"chatcmpl-{next(self.numbers)}", "created": int(time.time()), "model": chat.model}
         asked, answered = len(chat.prompt.split()), len(tokens)
@@ -317,7 +309,7 @@ class Service:
         return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
 
     async def stream(
-        self, request: web.Request, head: dict, tokens: list[str], usage: dict | None
+        self, request: web.BaseRequest, head: dict, tokens: list[str], usage: dict | None
     ) -> web.StreamResponse:
         """Answer as server-sent events: a chunk a token, and `usage` in a last one, if it is wanted."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -374,46 +366,106 @@ class Service:
             came = f"at most {self.stats.peak} of the {self.gate} requests that open the gate"
             raise Refusal(503, f"{came} were in flight within {self.patience:g} s.", self.patience) from None
 
-    @web.middleware
-    async def report_problems(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer what is wrong with a request in the error shape of OpenAI's service."""
+    async def report_stats(self, request: web.BaseRequest) -> web.Response:
+        """Answer GET /stats."""
+        return web.json_response(asdict(self.stats))
+
+    async def reset_stats(self, request: web.BaseRequest) -> web.Response:
+        """Answer POST /stats/reset."""
+        self.reset()
+        return web.json_response(asdict(self.stats))
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request; what is wrong with it is answered in the error shape of OpenAI's service."""
+        asked = f"{request.method} {request.path}"
         try:
-            return await handler(request)
+            require_local(request)
+            methods = self.routes.get(request.path)
+            if methods is None:
+                raise Problem(404, f"Not Found: {asked}")
+            if request.method not in methods:
+                raise Problem(405, f"Method Not Allowed: {asked}", headers={"Allow": ", ".join(methods)})
+            return await methods[request.method](request)
         except Problem as problem:
             self.stats.refused += isinstance(problem, Refusal)
             return problem.response()
-        except web.RequestPayloadError:
-            return Problem(400, "The body cannot be read.").response()
-        except web.HTTPException as error:  # aiohttp's own: wrong path or method, body too large
-            return Problem(error.status, f"{error.reason}: {request.method} {request.path}").response()
-
-    async def report_stats(self, request: web.Request) -> web.Response:
-        """Answer GET /stats, and POST /stats/reset."""
-        if request.method == "POST":
-            self.reset()
-        return web.json_response(asdict(self.stats))
 
     async def run(self) -> None:
         """Serve on a free port, print which, and go on until the process ends."""
-        app = web.Application(middlewares=[self.report_problems])
-        app.router.add_post("/v1/chat/completions", self.chat)
-        app.router.add_get("/stats", self.report_stats)
-        app.router.add_post("/stats/reset", self.report_stats)
+        loop = asyncio.get_running_loop()
         # Cancelling the handler tells it that its client has hung up.
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
-        await runner.setup()
-        await web.TCPSite(runner, HOST, 0, backlog=BACKLOG).start()
-        print(runner.addresses[0][1], flush=True)
-        await asyncio.Event().wait()
+        server = web.Server(self.handle, handler_cancellation=True)
+        listener = await loop.create_server(
+            lambda: Connection(server, loop=loop, access_log=None, auto_decompress=False),
+            HOST,
+            0,
+            backlog=BACKLOG,
+        )
+        try:
+            print(listener.sockets[0].getsockname()[1], flush=True)
+            await asyncio.Event().wait()
+        finally:
+            listener.close()
 
 
-def end_with_parent() -> None:
-    """End this process when its input ends."""
-    sys.stdin.buffer.read()
-    os._exit(0)
+def require_local(request: web.BaseRequest) -> None:
+    """Raise Problem if a request is not for this machine, or comes from a web page of another one."""
+    # A page of elsewhere may have its own name lead to this machine; its requests bear that name.
+    hosts = [*request.headers.getall("Host", [""]), *request.headers.getall("Origin", [])]
+    for host in hosts:
+        if not LOCAL.fullmatch(host):
+            raise Problem(403, f"Host and Origin must be {HOST}, localhost or [::1], not {host!r}.")
+    if request.url.host not in (HOST, "localhost", "::1"):  # the first line may have a whole address in it
+        raise Problem(403, f"The address must be one of {HOST}, not of {request.url.host!r}.")
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted cell does not end the service
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    asyncio.run(Service(**json.loads(sys.argv[1])).run())
+async def read_body(request: web.BaseRequest) -> bytes:
+    """Return the body of a request. Raises Problem if it is coded, too long or not whole."""
+    coding, expected = request.headers.get("Content-Encoding", "identity"), request.headers.get("Expect")
+    if coding.lower() != "identity":
+        raise Problem(415, f"The body must not be coded, as it is with Content-Encoding: {coding}.")
+    if expected is not None:
+        if expected.lower() != "100-continue":
+            raise Problem(417, f"Expect must be 100-continue, not {expected!r}.")
+        if request.version == HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # of the answer nothing has been sent
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Problem(413, error.text) from None
+    except TimeoutError:
+        raise Problem(408, f"The body did not come within {BODY_WITHIN:g} s.") from None
+    except web.RequestPayloadError:
+        raise Problem(400, "The body cannot be read.") from None
+
+
+class Connection(web.RequestHandler):
+    """A connection of aiohttp that keeps to the service's error shape also where no HTTP comes."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        self.log_exception("The LLM server failed", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the answer is sent: closing the connection is all that is left")
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        response = Problem(status, message or "The service failed; it has printed why.", kind=kind).response()
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """Print an error of the service; what is wrong with a request is told to its client alone."""
+        if not isinstance(options.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
+            super().log_exception(*args, **options)
+
+
+def main(options: dict[str, Any]) -> None:
+    """Run the service until its starter ends."""
+    end_with_starter()
+    asyncio.run(Service(**options).run())

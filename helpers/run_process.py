@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from helpers.children import end_with_starter
 from helpers.plans import FAILURE, Group, Plan
 from helpers.recorder import record, working_on
 from helpers.workloads import spend_cpu
@@ -37,7 +38,7 @@ def main() -> None:
 
     try:
         plan, library = pickle.load(sys.stdin.buffer)
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        end_with_starter()
         tell(("ready",))
         perform(plan, library, tell)
     except Exception as error:
@@ -168,9 +169,3 @@ def _plain(result: object) -> object:
     if isinstance(result, dict):
         return {name: _plain(value) for name, value in result.items()}
     return [_plain(each) for each in result] if isinstance(result, list) else result
-
-
-def _end_with_parent() -> None:
-    """Nothing more comes from the parent; when the pipe closes, it has ended, and so does this process."""
-    os.read(0, 1)
-    os._exit(1)

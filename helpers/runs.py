@@ -1,19 +1,19 @@
 """Run a plan in a process of its own, which can be ended at any moment, whatever its branches do.
 
-The process is a plain `subprocess`: its job goes in through one pipe, its messages come out through
-another. `helpers.run_process` is what it executes.
+Its job goes in through one pipe, its messages come out through another. `helpers.run_process` is what the
+process executes.
 """
 
 from __future__ import annotations
 
 import pickle
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from helpers.children import end_child, start_child
 from helpers.plans import Plan
 from helpers.recording import Recording
 from helpers.words import describe
@@ -49,10 +49,11 @@ class Outcome:
 
 
 class Run:
-    """A plan under way in a process of its own. `follow` must be called; it waits for the end.
+    """A plan under way in a process of its own. `follow` waits for its end.
 
     `Run(plan, libraries)` starts the process and returns at once. libraries: name -> (RunnableParallel,
-    RunnableLambda), two classes that can be imported. deadline: seconds after which the run is ended.
+    RunnableLambda), two classes that can be imported. deadline: seconds after which the run is ended, also
+    when nobody follows it.
     Raises ValueError if the plan's library is not among them, or lives in a notebook; OSError if the
     system starts no process.
     """
@@ -62,14 +63,11 @@ class Run:
         self.deadline = deadline
         self._stopped = ""  # why it was ended, if it was
         job = _job(plan, libraries)
-        code = f"import sys; sys.path = {sys.path!r}; from helpers.run_process import main; main()"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # an interrupt of the kernel is for the kernel alone
-        )
+        code = "from helpers.run_process import main; main()"
+        self._process = start_child(code, stderr=subprocess.DEVNULL)
+        self._timer = threading.Timer(deadline, self._stop, ["deadline"])
+        self._timer.daemon = True  # a run that nobody follows does not keep Python from ending
+        self._timer.start()
         _send(self._process, job)
 
     def cancel(self) -> None:
@@ -84,9 +82,7 @@ class Run:
         the process is gone when this returns or raises.
         """
         outcome = Outcome(self.plan, "lost")
-        timer = threading.Timer(self.deadline, self._stop, ["deadline"])
         try:
-            timer.start()
             for kind, *details in self._messages():
                 if kind == "progress":
                     outcome.started, outcome.ended = details
@@ -97,10 +93,9 @@ class Run:
                 if kind in ("ready", "progress") and on_progress:
                     on_progress(outcome.started, outcome.ended)
         finally:
-            timer.cancel()
-            self._clean_up()
-            if timer.is_alive():
-                timer.join()
+            self._timer.cancel()
+            end_child(self._process)
+            self._timer.join()
         if outcome.end == "lost" and self._stopped:
             outcome.end = self._stopped
             outcome.reason = f"{self.deadline:g} s" if self._stopped == "deadline" else ""
@@ -118,12 +113,7 @@ class Run:
     def _stop(self, why: str) -> None:
         self._stopped = self._stopped or why
         self._process.kill()  # it holds nothing that would have to be put in order
-
-    def _clean_up(self) -> None:
-        self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            pipe.close()
 
 
 def run_plan(plan: Plan, libraries: Mapping[str, tuple], deadline: float = DEADLINE) -> Outcome:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from leftovers import gone
 
 import course
 from benchmarks import __main__ as bench
@@ -294,7 +295,7 @@ def test_the_gate_opens_once_all_are_in_flight_and_closes_behind_them():
 
 def test_a_gate_that_does_not_open_hangs_up(monkeypatch):
     code = 'from benchmarks import lean; lean.PATIENCE = 0.05; lean.serve(\'{"latency": 0, "gate": 2}\')'
-    monkeypatch.setattr(lean, "server_command", lambda options: [sys.executable, "-c", code])
+    monkeypatch.setattr(lean, "server_code", lambda options: code)
     with lean_server(gate=2) as server:
         with pytest.raises(ConnectionError):
             asyncio.run(ask(server.url, 1))
@@ -326,7 +327,7 @@ def test_a_cancelled_call_gives_up_its_connection():
 
 
 def test_a_server_that_cannot_start_says_so(no_process_is_left, monkeypatch):
-    monkeypatch.setattr(lean, "server_command", lambda options: [sys.executable, "-c", ""])
+    monkeypatch.setattr(lean, "server_code", lambda options: "")
     with pytest.raises(RuntimeError, match="did not start"), lean_server():
         pass
 
@@ -340,17 +341,6 @@ def test_the_server_ends_with_the_process_that_started_it():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert gone(int(done.stdout))
-
-
-def gone(process):
-    """Whether a process ends in time."""
-    try:
-        psutil.Process(process).wait(PATIENCE)
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.TimeoutExpired:
-        return False
-    return True
 
 
 # --- The command

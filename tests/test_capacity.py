@@ -6,7 +6,7 @@ import types
 import pytest
 
 from helpers import capacity
-from helpers.capacity import RESERVED, files_allowed, ports_allowed, progress, require_room
+from helpers.capacity import RESERVED, files_allowed, most_calls, ports_allowed, progress, require_room
 
 
 @pytest.fixture
@@ -42,6 +42,28 @@ def test_a_hard_limit_is_told_with_the_largest_size(limits):
         f"{4096 - RESERVED:,} calls is the most that fits"
     )
     assert limits.now == [1024, 4096]
+
+
+def test_as_many_calls_as_fit(limits, monkeypatch):
+    assert most_calls() == 4096 - RESERVED
+    limits.now = [256, 256]
+    assert most_calls() == 256 - RESERVED > 0
+    require_room(most_calls())
+    limits.now = [RESERVED, RESERVED]
+    assert most_calls() == 1
+    require_room(1)
+    limits.now = [1024, -1]
+    monkeypatch.setattr(capacity, "ports_allowed", lambda: 1000)
+    assert most_calls() == 1000 - RESERVED
+
+
+def test_a_limit_that_the_system_does_not_tell(limits):
+    def setrlimit(which, pair):
+        raise ValueError("not allowed to raise maximum limit")
+
+    limits.setrlimit = setrlimit
+    with pytest.raises(RuntimeError, match=r"2,000 calls need 2,200 open files: not allowed to raise"):
+        require_room(2000)
 
 
 def test_no_hard_limit(limits):
@@ -81,12 +103,12 @@ def test_the_bar_follows_the_count_and_ends_full(monkeypatch):
         count, before = [0], asyncio.all_tasks()
         async with progress(10, lambda: count[0], "started"):
             count[0] = 4
-            while bars[0].value != 4:
+            while bars[0].value != 0.4:
                 await asyncio.sleep(0.01)
         assert asyncio.all_tasks() == before
 
-    asyncio.run(asyncio.wait_for(main(), 10))
-    assert (bars[0].value, bars[0].max, bars[0].description) == (10, 10, "started")
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert (bars[0].value, bars[0].max, bars[0].description) == (1, 1, "started")
 
 
 def test_an_interrupted_block_leaves_no_task(monkeypatch):

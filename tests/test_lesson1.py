@@ -110,7 +110,7 @@ async def first_waits_for_second(branches_class):
         event.set()
         return "second", value
 
-    return await asyncio.wait_for(branches_class({"first": first, "second": second}).ainvoke(7), timeout=10)
+    return await asyncio.wait_for(branches_class({"first": first, "second": second}).ainvoke(7), timeout=60)
 
 
 def test_branches_overlap_and_keys_keep_their_order():

@@ -6,21 +6,24 @@ import threading
 from contextvars import ContextVar
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 import lessons
 from helpers.checks import run_cases
+from helpers.llm_service import llm_server
+from helpers.virtual_clock import run_on_virtual_clock
 from lessons.lesson3_concurrency_limits import exercises, rates
 from lessons.lesson3_concurrency_limits.crowd import Crowd
 from lessons.lesson3_concurrency_limits.limits import check_limit, run_as_tasks_with_limit
-from lessons.lesson3_concurrency_limits.rates import TokenBucket, backoff, retry
+from lessons.lesson3_concurrency_limits.rates import TokenBucket, backoff, retry, seconds_asked
 from lessons.lesson3_concurrency_limits.runnable_parallel import RunnableParallel, check_config
 from lessons.lesson3_concurrency_limits.semaphore import Semaphore
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
-PATIENCE = 10  # seconds before a test fails that waits for something
+PATIENCE = 60  # seconds before a test fails that waits for something
 BAD_LIMITS = [0, -1, 2.5, True, "5", float("nan"), [5]]
 FIVE = {"max_concurrency": 5}
 
@@ -466,16 +469,54 @@ def test_in_any_window_a_bucket_keeps_to_its_rate():
         assert last - first + 1 <= 2 + 4 * (times[last] - times[first]) + 1e-6
 
 
-def test_take_waits_as_long_as_reserve_says(monkeypatch):
-    slept = []
+def let_through(rate, burst, callers):
+    """When callers are let through: [(name, seconds)]. callers: name -> (when it comes, is cancelled)."""
+    passed = []
 
-    async def sleep(seconds):
-        slept.append(seconds)
+    async def caller(bucket, name, comes):
+        await asyncio.sleep(comes)
+        await bucket.take()
+        passed.append((name, asyncio.get_running_loop().time()))
 
-    monkeypatch.setattr(rates.asyncio, "sleep", sleep)
-    monkeypatch.setattr(TokenBucket, "reserve", lambda bucket, now: 0.25)
-    asyncio.run(TokenBucket(rate=1).take())
-    assert slept == [0.25]
+    async def main():
+        bucket = TokenBucket(rate, burst)
+        tasks = [asyncio.create_task(caller(bucket, name, comes)) for name, (comes, _) in callers.items()]
+        for task, (_, cancelled) in zip(tasks, callers.values()):
+            if cancelled is not None:
+                asyncio.get_running_loop().call_later(cancelled, task.cancel)
+        await asyncio.wait(tasks)
+
+    run_on_virtual_clock(main())
+    return passed
+
+
+def test_take_lets_through_at_the_rate_in_order():
+    passed = let_through(2, 3, {name: (0, None) for name in "abcdef"})
+    assert passed == [("a", 0), ("b", 0), ("c", 0), ("d", 0.5), ("e", 1), ("f", 1.5)]
+
+
+@pytest.mark.parametrize("cancelled", "bcd")
+def test_who_is_cancelled_takes_no_token(cancelled):
+    """Whoever waits behind it moves up, so whoever comes later finds no more than is there."""
+    callers = {name: (0, 0.5 if name == cancelled else None) for name in "abcd"} | {"e": (0.75, None)}
+    left = [name for name in "abcde" if name != cancelled]
+    assert let_through(1, 1, callers) == list(zip(left, [0, 1, 2, 3]))
+
+
+def test_all_that_wait_may_be_cancelled_at_once():
+    callers = {name: (0, 0.5) for name in "abc"} | {"d": (0, None), "e": (4, None), "f": (4.5, None)}
+    assert let_through(1, 1, callers) == [("a", 0), ("d", 1), ("e", 4), ("f", 5)]
+
+
+def test_whoever_is_cancelled_nothing_over_the_rate_is_let_through():
+    random = Random(5)
+    rate, burst = 4, 2
+    for _ in range(50):
+        comes = [random.randrange(12) / 8 for _ in range(12)]
+        callers = {n: (at, at + random.choice([0, 0.125, 0.5, 1, 9])) for n, at in enumerate(comes)}
+        times = [at for _, at in let_through(rate, burst, callers)]
+        for first, last in itertools.combinations(range(len(times)), 2):
+            assert last - first + 1 <= burst + rate * (times[last] - times[first]) + 1e-6
 
 
 def test_full_jitter_lies_below_a_doubling_bound():
@@ -531,6 +572,63 @@ def test_retry_waits_as_asked_and_the_backoff_on_top(monkeypatch):
     came, made, slept = retrying(monkeypatch, [Refused(2.0), Refused(0.0)])
     assert (came, made) == ("answer", 3)
     assert slept == pytest.approx([2.1, 0.2])
+
+
+class Response:
+    def __init__(self, **headers):
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "seconds"),
+    [
+        ({}, 0),
+        ({"retry_after": 2.5}, 2.5),
+        ({"retry_after": None}, 0),
+        ({"response": Response(retry_after="3")}, 3),
+        ({"response": Response(retry_after="0.5"), "retry_after": None}, 0.5),
+        ({"response": Response(retry_after="Wed, 21 Oct 2026 07:28:00 GMT")}, 0),
+        ({"response": Response()}, 0),
+        ({"response": None}, 0),
+    ],
+)
+def test_the_wait_that_is_asked_for_stands_in_the_exception_or_its_response(attributes, seconds):
+    error = Exception("too many requests")
+    vars(error).update(attributes)
+    assert seconds_asked(error) == seconds
+
+
+@pytest.mark.parametrize("of", ["openai", "langchain-openai"])
+def test_retry_waits_as_asked_with_a_real_client(of, monkeypatch):
+    """Nobody waits here, though the service asks for a quarter of an hour: a reset lets the next one in."""
+    openai = pytest.importorskip("openai", reason="needs the openai package")
+    chat = pytest.importorskip("langchain_openai", reason="needs the langchain-openai package").ChatOpenAI
+    slept = []
+
+    with llm_server(latency=0, requests_per_second=0.001, burst=1) as server:
+        options = {"base_url": server.url, "api_key": "none", "max_retries": 0}
+
+        async def sleep(seconds):
+            slept.append(seconds)
+            server.reset()
+
+        async def main():
+            async with openai.DefaultAsyncHttpxClient() as connections:
+                if of == "openai":
+                    client = openai.AsyncOpenAI(**options, http_client=connections)
+                    messages = [{"role": "user", "content": "hello"}]
+                    call = partial(client.chat.completions.create, model="any", messages=messages)
+                else:
+                    call = partial(
+                        chat(model="any", **options, http_async_client=connections).ainvoke, "hello"
+                    )
+                await call()
+                await retry(call, openai.RateLimitError, Highest())
+
+        monkeypatch.setattr(rates, "asyncio", SimpleNamespace(sleep=sleep))
+        asyncio.run(main())
+    [wait] = slept
+    assert 900 < wait <= 1001
 
 
 def test_retry_gives_up_with_the_last_exception(monkeypatch):

@@ -2,7 +2,11 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from lessons.lesson6_at_scale import exercises
 
@@ -126,3 +130,26 @@ def test_the_ledger_has_a_row_for_every_claim_of_lesson_0():
     )
     assert len(rows) == len(asked) == 20
     assert {lesson for *_, lesson in rows} == set("123456")
+
+
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+from helpers import builder
+lesson = builder.find_lesson(builder.ROOT, "6")
+notebook = builder.compose(lesson)
+headings = [number for number, cell in enumerate(notebook.cells) if cell.source.startswith("## 2.")]
+del notebook.cells[headings[0] :]
+for cell in builder.code_cells(builder.execute(notebook, lesson, 300)):
+    for output in cell.outputs:
+        print(output.get("text", ""), end="")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of this kind")
+def test_the_large_fan_out_shrinks_where_256_files_may_be_open():
+    command = [sys.executable, "-c", FEW_FILES]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for line in "peak is SIZE:    True", "no limit: 120":
+        assert line in done.stdout.splitlines(), done.stdout

