@@ -16,15 +16,17 @@ open_branches = WeakSet()  # for `close_open_branches`
 
 
 class Branch:
-    """A stream that threads run part by part: one thread at a time, in a context of its own."""
+    """A stream that threads run part by part: one thread at a time, in a context of its own.
+
+    To call a branch runs it as far as its next part, and returns that; or END after the last.
+    """
 
     def __init__(self, name, stream):
         self.name, self.context = name, copy_context()
         self.parts = self.context.run(stream)
         self.inside, self.stopped = Lock(), False
 
-    def step(self):
-        """Run the stream as far as its next part; return that part, or END after the last."""
+    def __call__(self):
         try:
             with self.inside:
                 return END if self.stopped else self.context.run(next, self.parts, END)
@@ -54,18 +56,17 @@ def stream_on_threads(streams, max_workers=None):
     is run any further and none begins: the parts under way are waited for, every stream is closed, and
     the failure is raised. What fails after that is not.
     """
-    executor, branches, ended = Pool(max_workers), set(), SimpleQueue()
+    executor, branches, ended = Pool(max_workers), {}, SimpleQueue()
     waiting = iter(streams.items())
 
     def begin(count):
         for name, stream in islice(waiting, count):
-            branch = Branch(name, stream)
-            branches.add(branch)
+            branches[name] = branch = Branch(name, stream)
             open_branches.add(branch)
             ask(branch)
 
     def ask(branch):
-        step = executor.submit(branch.step)
+        step = executor.submit(branch)
         step.add_done_callback(lambda step: ended.put((branch, step)))
 
     try:
@@ -75,13 +76,13 @@ def stream_on_threads(streams, max_workers=None):
             if (error := step.exception()) is not None:
                 raise error
             if (part := step.result()) is END:
-                branches.remove(branch)
+                del branches[branch.name]
                 begin(1)
             else:
                 ask(branch)
                 yield branch.name, part
     finally:
-        stop(executor, branches)
+        stop(executor, branches.values())
         step = error = None  # as in stream_as_tasks
         while not ended.empty():
             ended.get()
