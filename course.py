@@ -44,12 +44,15 @@ UV = "uv==0.13.9"
 # What an installer says when it fails, and what to do about it.
 OFFLINE = "no package index can be reached: check the network, then run the command again."
 FULL = "the disk is full: free 1 GB, then run the command again."
+BUSY = "a file of the course is in use or not yours: close JupyterLab, then run the command again."
 REMEDIES = {
     "connection broken": OFFLINE,
     "No space left": FULL,
     "not enough space": FULL,  # on Windows
     "Disk quota exceeded": FULL,
     "Permission denied": "the course's folder cannot be written: copy it to one of your own and start there.",
+    "[WinError 5]": BUSY,  # whatever language Windows says it in
+    "[WinError 32]": BUSY,
     "Read-only file system": "the course's folder cannot be written: copy it to a disk that can be.",
 }
 

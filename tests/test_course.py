@@ -279,6 +279,7 @@ def test_pip_takes_over_where_uv_fails(part, root, machine, capsys):
     [
         ("-m pip", "WARNING: Retrying after connection broken by 'NewConnectionError'", "check the network"),
         ("-m venv", "Error: [Errno 13] Permission denied: '.venv'", "folder cannot be written"),
+        ("-m venv", "PermissionError: [WinError 5] Zugriff verweigert: 'python.exe'", "close JupyterLab"),
         ("-m ensurepip", "ERROR: [Errno 28] No space left on device", "the disk is full"),
         ("-m pip install uv", "ERROR: [Errno 28] No space left on device", "the disk is full"),
         ("-m uv", "cause: failed to copy to /b: No space left on device (os error 28)", "the disk is full"),
