@@ -18,7 +18,7 @@ import pytest
 import course
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 60  # seconds that threads and processes get
+PATIENCE = 120  # seconds that threads and processes get
 
 
 @pytest.fixture
@@ -465,9 +465,9 @@ def test_a_home_that_cannot_be_written_is_replaced(home, kept, root, tmp_path, m
     assert list(tmp_path.glob("tmp*")) == []
 
 
-# What a cell says of where things are kept; the list of fonts would be made, and told, at the first figure.
+# What a cell says of where things are kept: the list of fonts, what IPython and Jupyter note down.
 WHERE = """
-import os, sys, matplotlib.pyplot, IPython
+import matplotlib, IPython
 from jupyter_core.paths import jupyter_runtime_dir
 print(matplotlib.get_cachedir(), IPython.paths.get_ipython_dir(), jupyter_runtime_dir(), sep="\\n")
 """
