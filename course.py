@@ -95,7 +95,8 @@ def run(arguments: list[str], root: Path) -> None:
     elif options.command == "reset":
         if rest:
             parser.error(f"reset takes one lesson, or none for all: {' '.join(rest)}")
-        reset_copies(root, options.lesson)
+        with one_at_a_time(root):
+            reset_copies(root, options.lesson)
     elif options.command == "test":
         set_up(root)
         hand_over(root, "pytest", *rest)
@@ -131,7 +132,7 @@ def set_up(root: Path) -> None:
         return
     if find_spec("venv") is None or find_spec("ensurepip") is None:
         stop("this Python cannot make environments; on Debian and Ubuntu: sudo apt install python3-venv")
-    with one_at_a_time(root / ".venv.lock"):
+    with one_at_a_time(root):
         if is_ready(root):
             return  # Another start has made it meanwhile.
         print("Setting up .venv: half a minute or more, only this once.", flush=True)
@@ -144,16 +145,16 @@ def set_up(root: Path) -> None:
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Inside the block, no other start of the course is inside it; this one waits for its turn.
+def one_at_a_time(root: Path) -> Iterator[None]:
+    """Inside the block, no other start of the course is in such a block; this one waits for its turn.
 
-    path: a file to lock, made if it is missing. A lock ends with the process that holds it and, but on
-    Windows, with what that has started: what a killed start has left running is waited for, too.
+    A lock ends with the process that holds it and, but on Windows, with what that has started: what a killed
+    start has left running is waited for, too.
     """
-    with path.open("a") as file:
+    with (root / ".course.lock").open("a") as file:
         os.set_inheritable(file.fileno(), True)
         if not lock(file):
-            print("Another start sets up .venv: waiting for it.", flush=True)
+            print("Another start sets things up: waiting for it.", flush=True)
             while not lock(file):
                 time.sleep(0.1)
         yield
@@ -295,7 +296,9 @@ def hand_over(root: Path, module: str, *arguments: str) -> None:
 def open_lab(root: Path, lesson: str | None, options: list[str]) -> None:
     """Open a lesson's working copy in JupyterLab, which serves the course's folder."""
     name = find_lesson(root, lesson) if lesson else lessons(root)[0]
-    for updated in copy_lessons(root):
+    with one_at_a_time(root):
+        updates = copy_lessons(root)
+    for updated in updates:
         short = updated.split("_")[0]
         print(
             f"{updated} was updated since you changed your copy, which stays as it is: "

@@ -325,7 +325,7 @@ def test_of_two_starts_at_once_the_second_waits_and_makes_nothing(
     assert machine.setups() == 1
     assert capsys.readouterr().out.splitlines() == [
         "Setting up .venv: half a minute or more, only this once.",
-        "Another start sets up .venv: waiting for it.",
+        "Another start sets things up: waiting for it.",
     ]
 
 
@@ -350,12 +350,12 @@ def test_where_the_first_of_two_starts_fails_the_second_sets_up(root, machine, w
 
 @pytest.mark.skipif(os.name == "nt", reason="on Windows, what a killed process has started holds no lock")
 def test_what_a_killed_start_has_left_running_is_waited_for(root):
-    lock, pipe = root / ".venv.lock", root / "pipe"
+    pipe = root / "pipe"
     os.mkfifo(pipe)
     # The installer of the first start prints to a pipe, and goes on until that has a reader.
     code = (
         "import sys, course; from pathlib import Path; root = Path(sys.argv[1])\n"
-        "with course.one_at_a_time(root / '.venv.lock'):\n"
+        "with course.one_at_a_time(root):\n"
         "    print('locked', flush=True)\n"
         "    course.failure(root, ['/bin/sh', '-c', 'echo installing > \"$0\"', str(root / 'pipe')])\n"
     )
@@ -365,7 +365,7 @@ def test_what_a_killed_start_has_left_running_is_waited_for(root):
         assert wait_for(lambda: psutil.Process(first.pid).children())
         first.kill()
         first.wait(PATIENCE)
-    with lock.open("a") as file:
+    with (root / ".course.lock").open("a") as file:
         assert not course.lock(file)
         assert pipe.read_text() == "installing\n"
         assert wait_for(lambda: course.lock(file))
@@ -595,6 +595,25 @@ def test_reset_of_all_keeps_only_what_differs(root):
     (kept,) = (root / "my_notebooks" / "kept").iterdir()
     assert kept.name.startswith("0_start_here.")
     assert course.copy_lessons(root) == []
+
+
+def test_of_two_starts_at_once_the_second_waits_for_the_copies(root, waiting, monkeypatch):
+    started, copyfile = [], shutil.copyfile
+
+    def copy(original, copy):
+        if not started:
+            started.append(pool.submit(course.main, ["lab"], root))
+            assert waiting.wait(PATIENCE)
+        copyfile(original, copy)
+
+    monkeypatch.setattr(course, "set_up", lambda root: None)
+    monkeypatch.setattr(course, "hand_over", lambda root, *command: None)
+    monkeypatch.setattr(course.shutil, "copyfile", copy)
+    with ThreadPoolExecutor() as pool:
+        course.main(["lab"], root)
+        started[0].result(PATIENCE)
+    assert course.copy_lessons(root) == []
+    assert source_of(root / "my_notebooks" / "1_async_execution.ipynb") == "print('hello')"
 
 
 def test_an_interrupted_copy_is_no_copy(root, monkeypatch):
