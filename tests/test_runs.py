@@ -184,6 +184,7 @@ def test_a_process_that_is_ended_from_outside_is_told():
     )
 
 
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT is sent to this process")
 def test_an_interrupt_of_the_cell_ends_the_run():
     """Ctrl-C, while the main thread waits for the run."""
     timer = threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT])
