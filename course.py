@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The one command of the course: it sets up what is missing, then does what was asked for.
 
-It needs Python 3.11 or newer and no package. What it installs goes into .venv beside this file;
-deleting .venv undoes it.
+It needs Python, in a version from OLDEST to NEWEST, and no package. What it installs goes into .venv beside
+this file; deleting .venv undoes it.
 """
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -13,27 +14,45 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import NoReturn
+from tempfile import TemporaryFile
+from typing import IO, NoReturn
+
+OLDEST, NEWEST = (3, 11), (3, 14)  # between these every pinned package is there ready-made
 
 # An older Python must be able to parse this file to get this far, so there is no newer syntax in it.
-if sys.version_info < (3, 11):  # noqa: UP036
+KIND = "" if sys.implementation.name == "cpython" else f" ({sys.implementation.name})"
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    KIND = " (free-threaded)"
+if KIND or not OLDEST <= sys.version_info[:2] <= NEWEST:
     sys.exit(
-        "course.py: the course needs Python 3.11 or newer and this is Python {}.{}; "
-        "start it with a newer one, for example: python3.12 course.py lab".format(*sys.version_info)
+        "course.py: the course's packages are made for Python {}.{} to {}.{}, and this is Python {}.{}{}; "
+        "start it with another, for example: python3.12 course.py lab".format(
+            *OLDEST + NEWEST + sys.version_info[:2] + (KIND,)
+        )
     )
 
 ROOT = Path(__file__).resolve().parent
 UV = "uv==0.13.9"
 
 # What an installer says when it fails, and what to do about it.
+OFFLINE = "no package index can be reached: check the network, then run the command again."
+FULL = "the disk is full: free 1 GB, then run the command again."
+BUSY = "a file of the course is in use or not yours: close JupyterLab, then run the command again."
 REMEDIES = {
-    "connection broken": "no package index can be reached: check the network, then run the command again.",
-    "No space left": "the disk is full: free 1 GB, then run the command again.",
+    "connection broken": OFFLINE,
+    "No space left": FULL,
+    "not enough space": FULL,  # on Windows
+    "Disk quota exceeded": FULL,
     "Permission denied": "the course's folder cannot be written: copy it to one of your own and start there.",
+    "[WinError 5]": BUSY,  # whatever language Windows says it in
+    "[WinError 32]": BUSY,
     "Read-only file system": "the course's folder cannot be written: copy it to a disk that can be.",
 }
 
@@ -76,7 +95,8 @@ def run(arguments: list[str], root: Path) -> None:
     elif options.command == "reset":
         if rest:
             parser.error(f"reset takes one lesson, or none for all: {' '.join(rest)}")
-        reset_copies(root, options.lesson)
+        with one_at_a_time(root):
+            reset_copies(root, options.lesson)
     elif options.command == "test":
         set_up(root)
         hand_over(root, "pytest", *rest)
@@ -94,11 +114,13 @@ def stop(message: str) -> NoReturn:
 
 
 def advice(problem: str) -> str:
-    """What to do about a problem, or else the problem's last words."""
+    """What to do about a problem, and the words that tell; or else the problem's last words."""
+    lines = problem.splitlines()
     for sign, remedy in REMEDIES.items():
-        if sign in problem:
-            return remedy
-    return "this is in the way:\n" + "\n".join(problem.splitlines()[-10:])
+        for line in lines:
+            if sign in line:
+                return f"{remedy}\n{line.strip()}"
+    return "this is in the way:\n" + "\n".join(lines[-10:])
 
 
 # --- The environment ---------------------------------------------------------------------------------
@@ -110,18 +132,55 @@ def set_up(root: Path) -> None:
         return
     if find_spec("venv") is None or find_spec("ensurepip") is None:
         stop("this Python cannot make environments; on Debian and Ubuntu: sudo apt install python3-venv")
-    print("Setting up .venv: half a minute or more, only this once.", flush=True)
-    require([sys.executable, "-I", "-m", "venv", "--clear", str(root / ".venv")])
-    install(root)
-    finish(root)
-    stamp_file(root).write_text(stamp(root), encoding="utf-8")
+    with one_at_a_time(root):
+        if is_ready(root):
+            return  # Another start has made it meanwhile.
+        print("Setting up .venv: half a minute or more, only this once.", flush=True)
+        # venv would make pip, too, but would not tell why it cannot.
+        require(root, [sys.executable, "-I", "-m", "venv", "--clear", "--without-pip", str(root / ".venv")])
+        require(root, [venv_python(root), "-I", "-m", "ensurepip", "--default-pip"])
+        install(root)
+        finish(root)
+        stamp_file(root).write_text(stamp(root), encoding="utf-8")
+
+
+@contextmanager
+def one_at_a_time(root: Path) -> Iterator[None]:
+    """Inside the block, no other start of the course is in such a block; this one waits for its turn.
+
+    A lock ends with the process that holds it and, but on Windows, with what that has started: what a killed
+    start has left running is waited for, too.
+    """
+    with (root / ".course.lock").open("a") as file:
+        os.set_inheritable(file.fileno(), True)
+        if not lock(file):
+            print("Another start sets things up: waiting for it.", flush=True)
+            while not lock(file):
+                time.sleep(0.1)
+        yield
+
+
+def lock(file: IO[str]) -> bool:
+    """Lock a file; False if another process holds it. Where the disk knows no locks, nothing is locked."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+    return True
 
 
 def is_ready(root: Path) -> bool:
     """Whether .venv was made to the end, from these pins, by this Python, in this folder, and still runs."""
     try:
         made_from = stamp_file(root).read_text(encoding="utf-8", errors="replace")
-        return made_from == stamp(root) and not failure([venv_python(root), "-c", ""])
+        return made_from == stamp(root) and not failure(root, [venv_python(root), "-c", ""])
     except OSError:
         return False
 
@@ -141,19 +200,21 @@ def venv_python(root: Path) -> str:
 
 
 def install(root: Path) -> None:
-    """Install the pinned packages: by uv, in seconds, or by pip where uv cannot be had."""
+    """Install the pinned packages: by uv, in seconds, or by pip where uv cannot do it."""
     python = venv_python(root)
     pinned = ["install", "--require-hashes", "-r", str(root / "requirements.txt")]
-    problem = failure([python, "-m", "pip", "install", UV])
-    if "connection broken" in problem:
-        stop(REMEDIES["connection broken"])
-    if problem or failure([python, "-m", "uv", "pip", *pinned, "--python", python]):
-        print("uv does not get the packages here; pip does it, in some minutes.", flush=True)
-        require([python, "-m", "pip", *pinned])
+    problem = failure(root, [python, "-m", "pip", "install", UV])
+    problem = problem or failure(root, [python, "-m", "uv", "pip", *pinned, "--python", python])
+    if not problem:
+        return
+    if any(sign in problem for sign, remedy in REMEDIES.items() if remedy in (OFFLINE, FULL)):
+        stop(advice(problem))  # pip would find the same, later.
+    print(f"{problem}\nuv does not get the packages here; pip does it, in some minutes.", flush=True)
+    require(root, [python, "-m", "pip", *pinned])
 
 
 def finish(root: Path) -> None:
-    """Put the course's folder on the path of .venv, and turn JupyterLab's question about news off."""
+    """Put the course's folder on the path of .venv; turn JupyterLab's question about news off; list fonts."""
     venv = root / ".venv"
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(venv)}))
     # Relative, because a .pth file is read in an encoding that need not know every folder's name.
@@ -162,20 +223,23 @@ def finish(root: Path) -> None:
     settings.mkdir(parents=True, exist_ok=True)
     news = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
     (settings / "overrides.json").write_text(json.dumps(news), encoding="utf-8")
+    (venv / "home").mkdir(exist_ok=True)
+    require(root, [venv_python(root), "-c", "import matplotlib.font_manager"])
 
 
-def require(command: list[str]) -> None:
+def require(root: Path, command: list[str]) -> None:
     """Run a command of the set-up; stop with what to do when it fails."""
-    problem = failure(command)
+    problem = failure(root, command)
     if problem:
         stop(advice(problem))
 
 
-def failure(command: list[str]) -> str:
+def failure(root: Path, command: list[str]) -> str:
     """Run a command quietly; an empty string if it succeeds, else what it said."""
     done = subprocess.run(
         command,
-        env=environment(),
+        env=environment(root),
+        close_fds=False,  # The lock is theirs, too.
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -185,10 +249,30 @@ def failure(command: list[str]) -> str:
     return "" if done.returncode == 0 else done.stdout.strip() or f"exit status {done.returncode}"
 
 
-def environment() -> dict[str, str]:
-    """The caller's environment variables, made safe for what runs in .venv."""
+def environment(root: Path) -> dict[str, str]:
+    """The caller's environment variables, made safe for what runs in .venv.
+
+    Matplotlib keeps its list of fonts in .venv. Where the user's own folder cannot be written, what Jupyter,
+    IPython and the installers keep there is in .venv, too.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
-    return {**kept, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
+    if not home_can_be_written():
+        kept["HOME"] = str(root / ".venv" / "home")
+    return {
+        **kept,
+        "PIP_USER": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "MPLCONFIGDIR": str(root / ".venv" / "matplotlib"),
+    }
+
+
+def home_can_be_written() -> bool:
+    try:
+        with TemporaryFile(dir=Path.home()):
+            return os.environ.get("HOME") != ""
+    except (OSError, RuntimeError):  # The second: nobody knows where it is.
+        return False
 
 
 def hand_over(root: Path, module: str, *arguments: str) -> None:
@@ -197,8 +281,8 @@ def hand_over(root: Path, module: str, *arguments: str) -> None:
     sys.stdout.flush()
     os.chdir(root)
     if os.name != "nt":
-        os.execve(command[0], command, environment())
-    process = subprocess.Popen(command, env=environment())
+        os.execve(command[0], command, environment(root))
+    process = subprocess.Popen(command, env=environment(root))
     while True:
         try:
             sys.exit(process.wait())
@@ -212,7 +296,9 @@ def hand_over(root: Path, module: str, *arguments: str) -> None:
 def open_lab(root: Path, lesson: str | None, options: list[str]) -> None:
     """Open a lesson's working copy in JupyterLab, which serves the course's folder."""
     name = find_lesson(root, lesson) if lesson else lessons(root)[0]
-    for updated in copy_lessons(root):
+    with one_at_a_time(root):
+        updates = copy_lessons(root)
+    for updated in updates:
         short = updated.split("_")[0]
         print(
             f"{updated} was updated since you changed your copy, which stays as it is: "

@@ -2,8 +2,8 @@
 
 lessons/lesson1_async_execution/lesson.md becomes notebooks/1_async_execution.ipynb: the lesson's cells with
 their outputs, between two rows of links to the neighbours. Two builds with the same outputs give the same
-bytes. A notebook is executed anew when its code, or a module that this uses, has changed since; when only
-text or links have changed, the outputs are kept.
+bytes. A notebook is executed anew when its code has changed since, or a file that this uses, or the pin of a
+package; when only text or links have changed, the outputs are kept.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import jupytext
@@ -22,7 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from helpers.imports import module_source, used_files
+from helpers.imports import content, uses
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1  # raise it when the builder itself changes what is in a notebook: all are then built anew
@@ -88,13 +89,15 @@ def build(lesson: Lesson, force: bool = False, timeout: float = CELL_TIMEOUT) ->
 
     force: execute it even if its outputs are current.
     timeout: the longest that a cell may run, in seconds.
-    Raises BuildError if a cell fails; the notebook then stays as it was.
+    Raises BuildError if a cell fails, or a package is not the one that is pinned; the notebook then stays
+    as it was.
     """
     notebook, previous = compose(lesson), read_notebook(lesson.notebook)
     if previous and not force and outputs_are_current(previous, notebook):
         keep_outputs(previous, notebook)
         done = "text and links brought up to date, outputs kept"
     else:
+        check_versions(lesson, notebook)
         notebook = execute(notebook, lesson, timeout)
         done = f"built, {len(code_cells(notebook))} cells run"
     text = render(notebook)
@@ -175,11 +178,49 @@ def title(lesson: Lesson) -> str:
 
 
 def stamp(lesson: Lesson, cells: list[NotebookNode]) -> str:
-    """A hash of all that the outputs come from: the code cells and the project's modules that they use."""
+    """A hash of all that the outputs come from.
+
+    That is the code cells, the project's files that they use, and the packages that these import, by their
+    pins: whatever is installed, the stamp is the same. What only other packages import does not count.
+    """
     code = [(cell.source, cell.metadata.get("tags", [])) for cell in cells if cell.cell_type == "code"]
-    files = used_files(lesson.root, [source for source, _ in code])
-    modules = {path.relative_to(lesson.root).as_posix(): module_source(path) for path in files}
-    return short_hash([FORMAT, code, modules], length=16)
+    used = uses(lesson.root, [source for source, _ in code])
+    files = {path.relative_to(lesson.root).as_posix(): content(path) for path in used.files}
+    return short_hash([FORMAT, code, files, pins(lesson.root, used.packages)], length=16)
+
+
+def pins(root: Path, packages: set[str]) -> dict[str, list[str]]:
+    """Which versions requirements.txt pins of some packages: more than one where they depend on the machine.
+
+    packages: names as there; those that it does not name are left out.
+    """
+    try:
+        lines = (root / "requirements.txt").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    found: dict[str, list[str]] = {}
+    for name, version in re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", lines):
+        if name in packages:
+            found.setdefault(name, []).append(version)
+    return found
+
+
+def check_versions(lesson: Lesson, notebook: NotebookNode) -> None:
+    """Raise BuildError if a package that a notebook uses is not installed in a version that is pinned.
+
+    The notebook's stamp, and whoever compares its outputs, rely on the pins.
+    """
+    used = uses(lesson.root, [cell.source for cell in code_cells(notebook)])
+    for name, versions in pins(lesson.root, used.packages).items():
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            installed = "not installed"
+        if installed not in versions:
+            raise BuildError(
+                f"{lesson.name} uses {name}, which is pinned to {' or '.join(versions)} in requirements.txt, "
+                f"and here it is {installed}; delete .venv, then: python3 course.py build {lesson.name}"
+            )
 
 
 def short_hash(content, length: int = 8) -> str:

@@ -27,6 +27,7 @@ _AWAITED = {
     "task": "another task",
     "future": "a future",
     "TaskGroup.__aexit__": "the tasks of its TaskGroup",
+    "TaskGroup._aexit": "the tasks of its TaskGroup",  # since Python 3.14
     "": "another task",  # a toy loop does not say more
 }
 _ENDS = {"ok": "is done", "failed": "fails", "cancelled": "is cancelled"}

@@ -53,7 +53,7 @@ def install(recorder: Recorder) -> Callable[[], None]:
     missing = [f"{owner.__name__}.{name}" for owner, name, _ in _hooks if not hasattr(owner, name)]
     if missing:
         names = ", ".join(missing)
-        raise RuntimeError(f"record() needs {names}, which this Python lacks; use CPython 3.11 to 3.13")
+        raise RuntimeError(f"record() needs {names}, which this Python lacks; use CPython 3.11 to 3.14")
     with ExitStack() as stack:
         for owner, name, make in _hooks:
             original = getattr(owner, name)

@@ -1,31 +1,54 @@
-"""Find which of the project's own files a piece of code uses, by reading source: nothing is run."""
+"""Find which of the project's files and which packages a piece of code uses, by reading source.
+
+Nothing is run.
+"""
 
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
 PACKAGES = ("helpers", "lessons")
+INSTALLED_AS = {"PIL": "pillow"}  # a package that is imported by another name than it is installed by
 
 
-def used_files(root: Path, sources: Iterable[str]) -> list[Path]:
-    """The project's modules that code imports, directly or through other modules.
+@dataclass(frozen=True)
+class Uses:
+    """What code uses, directly or through the project's modules.
 
-    root: the folder that holds the packages.
-    sources: pieces of code, as in the cells of a notebook.
+    files: the project's modules, and files that these or the code name, in order.
+    packages: names as in requirements.txt, of what is imported from elsewhere, the standard library included.
+    """
+
+    files: list[Path]
+    packages: set[str]
+
+
+def uses(root: Path, sources: Iterable[str]) -> Uses:
+    """What pieces of code use, as in the cells of a notebook.
+
+    root: the folder that holds the project's packages.
     A name that a package hands on lazily, through a table `_HOME`, counts as the module that defines it.
     """
-    found = set()
-    todo = [(source, ()) for source in sources]
+    files: set[Path] = set()
+    packages: set[str] = set()
+    held = [path for package in PACKAGES for path in sorted(root.glob(f"{package}/**/*.*"))]
+    todo = [(source, None) for source in sources]
     while todo:
-        source, package = todo.pop()
-        for name in imported_names(source, package):
-            for path in set(locate(root, name)) - found:
-                found.add(path)
-                todo.append((module_source(path), path.parent.relative_to(root).parts))
-    return sorted(found)
+        source, module = todo.pop()
+        found = set(named_files(source, module, root, held))
+        for name in imported_names(source, module.parent.relative_to(root).parts if module else ()):
+            found |= set(locate(root, name))
+            top = name.split(".")[0]
+            packages.add(INSTALLED_AS.get(top, top).replace("_", "-").lower())
+        todo += [(module_source(path), path) for path in found - files if path.suffix == ".py"]
+        files |= found
+    return Uses(sorted(files), packages)
 
 
 def module_source(path: Path) -> str:
@@ -33,6 +56,31 @@ def module_source(path: Path) -> str:
     source = path.read_text(encoding="utf-8")
     table = lazy_table(source)
     return source.replace(ast.get_source_segment(source, table), "") if table else source
+
+
+def content(path: Path) -> str:
+    """What counts of a file that is used: a module's source, a hash of any other, whatever ends its lines."""
+    if path.suffix == ".py":
+        return module_source(path)
+    return sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def named_files(source: str, module: Path | None, root: Path, held: list[Path]) -> Iterator[Path]:
+    """The project's files that code names in a string, as "player.js", "data/calls.csv" or ".js".
+
+    module: the file that holds the code, None for a cell. held: the files that the packages hold.
+    A file beside the module is meant first, then one at `root`, then any in a package. A suffix alone means
+    the file beside the module that differs from it in that.
+    """
+    for node in ast.walk(parse(source)):
+        match node:
+            case ast.Constant(value=str(name)) if re.fullmatch(r"([\w-]+/)*[\w-]*\.\w+", name):
+                if name.startswith("."):
+                    places = [module.with_suffix(name)] if module else []
+                else:
+                    near = [module.parent / name] if module else []
+                    places = [*near, root / name, *(path for path in held if path.match(name))]
+                yield from [path for path in places if path.is_file()][:1]
 
 
 def imported_names(source: str, package: tuple[str, ...] = ()) -> Iterator[str]:
@@ -88,6 +136,7 @@ def lazy_table(source: str) -> ast.Assign | None:
     return None
 
 
+@cache
 def parse(source: str) -> ast.Module:
     """The syntax tree of a cell or a module; an empty one where the source is not Python."""
     try:

@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome", "microsoft-edge", "msedge")
 PATIENCE = 60  # seconds for JupyterLab to start, and to open a notebook
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -37,18 +38,37 @@ class Missing(Exception):
 
 
 def find_chromium(playwright) -> str:
-    """The path of a Chromium or Chrome: one on PATH, else the one that playwright has downloaded.
+    """The path of a Chromium, Chrome or Edge.
 
+    That is one on PATH, else one that is installed, else the one that playwright has downloaded.
     Raises Missing if there is none.
     """
     found = [path for path in map(shutil.which, COMMANDS) if path]
-    found += [path for path in [playwright.chromium.executable_path] if Path(path).exists()]
+    places = [*usual_places(sys.platform, os.environ), Path(playwright.chromium.executable_path)]
+    found += [str(path) for path in places if path.exists()]
     if not found:
         raise Missing(
-            "they need Chromium: `apt install chromium` on Debian; "
+            "they need Chromium, Chrome or Edge: `apt install chromium` on Debian; "
             f"on Ubuntu, macOS and Windows `{sys.executable} -m playwright install chromium`"
         )
     return found[0]
+
+
+def usual_places(platform: str, environ: Mapping[str, str]) -> list[Path]:
+    """Where the installers of macOS and Windows put a browser; PATH does not lead there.
+
+    platform: as sys.platform. environ: the environment variables, which say where Windows has its programs.
+    """
+    if platform == "darwin":
+        names = ("Chromium", "Google Chrome", "Microsoft Edge")
+        folders = ("/Applications", Path("~/Applications").expanduser())
+        return [Path(folder, f"{name}.app/Contents/MacOS/{name}") for folder in folders for name in names]
+    if platform == "win32":
+        names = ("Chromium", "Google/Chrome", "Microsoft/Edge")
+        folders = [environ.get(name) for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")]
+        programs = [Path(folder, name, "Application") for folder in folders if folder for name in names]
+        return [program / name for program in programs for name in ("chrome.exe", "msedge.exe")]
+    return []
 
 
 @contextmanager

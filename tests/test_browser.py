@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+from browser import Missing, find_chromium, usual_places
 
 from helpers import builder
 
@@ -310,7 +312,8 @@ def test_a_cell_that_does_not_end_is_named(lab, browser):
 
 def run_without(missing, tmp_path, **variables):
     """Run one test of this file in a pytest of its own, where Chromium or playwright cannot be found."""
-    hide = "import sys; sys.modules['playwright'] = None; " if missing == "playwright" else ""
+    hide = "import sys; sys.path.append('tests'); import browser; browser.usual_places = lambda *where: []; "
+    hide += "sys.modules['playwright'] = None; " if missing == "playwright" else ""
     test = "tests/test_browser.py::test_a_notebook_opens_without_errors"
     code = f"{hide}import pytest; pytest.main(['-q', '-p', 'no:cacheprovider', '{test}'])"
     nowhere = {"PATH": str(tmp_path), "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)}
@@ -323,6 +326,30 @@ def run_without(missing, tmp_path, **variables):
         text=True,
         timeout=120,
     ).stdout
+
+
+INSTALLED = {
+    "darwin": "home/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "win32": "home/AppData/Local/Google/Chrome/Application/chrome.exe",
+}
+
+
+@pytest.mark.parametrize("platform", INSTALLED)
+def test_a_browser_is_found_where_it_is_installed(platform, tmp_path, monkeypatch):
+    path = tmp_path / INSTALLED[platform]
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    places = usual_places(platform, {"LOCALAPPDATA": str(tmp_path / "home/AppData/Local")})
+    monkeypatch.setattr("browser.COMMANDS", ())
+    monkeypatch.setattr(
+        "browser.usual_places", lambda *where: [each for each in places if tmp_path in each.parents]
+    )
+    playwright = SimpleNamespace(chromium=SimpleNamespace(executable_path=str(tmp_path / "nowhere")))
+    with pytest.raises(Missing, match="they need Chromium, Chrome or Edge"):
+        find_chromium(playwright)
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    assert find_chromium(playwright) == str(path)
 
 
 ADVICE = {"Chromium": "-m playwright install chromium", "playwright": "-m pip install playwright"}

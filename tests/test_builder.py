@@ -1,5 +1,6 @@
 """The builder, and what nbval says about notebooks, on a small course in a folder of its own."""
 
+import ast
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import nbformat
 import pytest
 
 from helpers import builder
-from helpers.imports import imported_names, used_files
+from helpers.imports import INSTALLED_AS, PACKAGES, imported_names, parse, uses
 
 ROOT = Path(__file__).parents[1]
 FRONT = """---
@@ -305,8 +306,12 @@ def test_a_lesson_needs_a_title(root, second):
 # --- When a notebook is stale
 
 
-def stamp(root):
-    return builder.compose(builder.find_lesson(root, "1")).metadata.course.stamp
+def stamp(root, lesson="1"):
+    return builder.compose(builder.find_lesson(root, lesson)).metadata.course.stamp
+
+
+def stamps(root):
+    return [stamp(root, lesson) for lesson in ("1", "2")]
 
 
 @pytest.mark.parametrize("path", ["helpers/voice.py", "helpers/letters.py", "helpers/__init__.py"])
@@ -323,6 +328,100 @@ def test_a_module_that_is_not_used_does_not_count(root, path):
     write(root / path, "changed = True\n")
     rewrite(root / "helpers/__init__.py", '"whisper": "hush"', '"whisper": "hush", "more": "hush"')
     assert stamp(root) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "path"),
+    [
+        ('Path(__file__).with_suffix(".js").read_text()', "helpers/letters.js"),
+        ('(Path(__file__).parent / "table.csv").read_text()', "helpers/table.csv"),
+        ('(Path(__file__).parent / "data/table.csv").read_text()', "helpers/data/table.csv"),
+        ('(ROOT / "settings.toml").read_text()', "settings.toml"),
+        ('(ROOT / "lessons" / FOLDER / "picture.png").read_bytes()', "lessons/lesson1_first/picture.png"),
+    ],
+)
+def test_a_file_counts_for_those_alone_who_read_it(root, code, path):
+    write(root / path, "one\n")
+    before = stamps(root)
+    (root / path).write_bytes(b"another\n")
+    assert stamps(root) == before, "nobody reads it"
+
+    (root / "helpers/letters.py").write_text(f"def upper(text):\n    return {code}\n")
+    before = stamps(root)
+    (root / path).write_bytes(b"yet another\n")
+    first, second = stamps(root)
+    assert (first != before[0], second != before[1]) == (True, False)
+    (root / path).write_bytes(b"yet another\r\n")
+    assert stamps(root) == [first, second], "how lines end differs between systems, and counts for nothing"
+
+
+def test_a_script_that_is_named_counts_and_so_does_what_it_imports(root):
+    write(root / "lessons/lesson1_first/script.py", "from helpers import whisper\n")
+    code = 'run([python, "lessons/lesson1_first/script.py"])'
+    names = [path.name for path in uses(root, [code]).files]
+    assert names == ["__init__.py", "hush.py", "script.py"]
+
+
+@pytest.mark.parametrize(
+    ("pinned", "stale"),
+    [
+        ("other-things==2.0", [False, False]),
+        ("langchain-core==1.8.3", [True, False]),
+        ("pillow==13.1.0", [True, False]),
+        ('numpy==2.5.6 ; python_full_version >= "3.12"', [False, True]),
+    ],
+)
+def test_another_pin_of_a_package_counts_for_those_alone_who_import_it(root, pinned, stale):
+    with (root / "helpers/letters.py").open("a") as module:
+        module.write("from PIL import Image\nimport langchain_core.runnables\n")
+    rewrite(root / "lessons/lesson2_second/lesson.md", "6 * 7", "import numpy as np")
+    pins = ["langchain-core==1.7.2", "numpy==2.4.6", "numpy==2.5.5", "other-things==1.0", "pillow==13.0.0"]
+    write(root / "requirements.txt", "".join(f"{pin} \\\n    --hash=sha256:0\n" for pin in pins))
+    before = stamps(root)
+    name, version = pinned.split(" ;")[0].split("==")
+    text = (root / "requirements.txt").read_text()
+    latest = max(pin for pin in pins if pin.startswith(f"{name}=="))
+    (root / "requirements.txt").write_text(text.replace(latest, f"{name}=={version}"))
+    assert [now != then for now, then in zip(stamps(root), before, strict=True)] == stale
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "problem"),
+    [
+        ("jupytext", "0.1", "uses jupytext, which is pinned to 0.1 .* and here it is [1-9]"),
+        ("nowhere", "1.0", "uses nowhere, which is pinned to 1.0 .* and here it is not installed"),
+    ],
+)
+def test_another_version_than_the_pinned_one_builds_no_notebook(root, second, quick, name, version, problem):
+    """Its outputs would be given out as those of the pinned one."""
+    rewrite(second.source, "6 * 7", f"import {name}")
+    write(root / "requirements.txt", f"{name}=={version}\nunused==1.0\n")
+    with pytest.raises(builder.BuildError, match=f"^2_second {problem}.*python3 course.py build 2_second"):
+        builder.build(second)
+    assert not second.notebook.exists()
+
+
+def test_every_package_that_the_course_imports_is_pinned():
+    cells = [cell for lesson in builder.find_lessons(ROOT) for cell in builder.read_cells(lesson)]
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    sources += [
+        path.read_text(encoding="utf-8") for name in PACKAGES for path in ROOT.glob(f"{name}/**/*.py")
+    ]
+    imported = {name.split(".")[0] for source in sources for name in imported_statements(source)}
+    others = (
+        imported - sys.stdlib_module_names - {*PACKAGES, "dask"}
+    )  # lesson 6 does without where it is missing
+    assert {"langchain_core", "matplotlib", "PIL"} <= others
+    names = {INSTALLED_AS.get(name, name).replace("_", "-").lower() for name in others}
+    assert builder.pins(ROOT, names).keys() == names
+
+
+def imported_statements(source):
+    for node in ast.walk(parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
 
 
 def test_the_code_counts_and_so_does_the_format(root, monkeypatch):
@@ -354,12 +453,12 @@ def test_the_code_counts_and_so_does_the_format(root, monkeypatch):
     ],
 )
 def test_the_modules_of_a_piece_of_code(root, code, used):
-    assert used_files(root, [code]) == [root / "helpers" / f"{name}.py" for name in used]
+    assert uses(root, [code]).files == [root / "helpers" / f"{name}.py" for name in used]
 
 
 def test_a_lazy_name_leads_across_packages(root):
     folder = root / "lessons"
-    assert used_files(root, ["from lessons import Chain"]) == [
+    assert uses(root, ["from lessons import Chain"]).files == [
         folder / "__init__.py",
         folder / "lesson1_first/__init__.py",
         folder / "lesson1_first/chain.py",

@@ -1,17 +1,24 @@
 """course.py, as far as it needs no network: its messages, the state of .venv, the learner's copies."""
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 import course
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 120  # seconds that threads and processes get
 
 
 @pytest.fixture
@@ -82,13 +89,26 @@ def test_a_course_without_notebooks_says_so(tmp_path):
         course.main(["lab"], tmp_path)
 
 
-@pytest.mark.parametrize("version", [(3, 6, 0), (3, 10, 14)])
-def test_an_older_python_gets_one_sentence(version):
-    code = f"import runpy, sys; sys.version_info = {version}; runpy.run_path({str(ROOT / 'course.py')!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("pretend", "told"),
+    [
+        ("sys.version_info = (3, 6, 0)", "Python 3.6"),
+        ("sys.version_info = (3, 10, 14)", "Python 3.10"),
+        ("sys.version_info = (3, 15, 0)", "Python 3.15"),
+        ("sysconfig.get_config_var = {'Py_GIL_DISABLED': 1}.get", "Python {}.{} (free-threaded)"),
+        ("sys.implementation.name = 'pypy'", "Python {}.{} (pypy)"),
+    ],
+)
+def test_a_python_that_the_packages_are_not_made_for_gets_one_sentence(pretend, told, root):
+    code = "import sys, sysconfig; {}; import runpy; runpy.run_path({!r}, run_name='__main__')"
+    shutil.copy(ROOT / "course.py", root)
+    command = [sys.executable, "-c", code.format(pretend, str(root / "course.py")), "test"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"needs Python 3.11 or newer and this is Python {version[0]}.{version[1]};" in done.stderr
+    told = told.format(*sys.version_info)
+    assert f"made for Python 3.11 to 3.14, and this is {told}; start it with another" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not (root / ".venv").exists()
 
 
 def test_ctrl_c_leaves_one_sentence(root, monkeypatch, capsys):
@@ -148,7 +168,7 @@ class Machine:
     def __init__(self, root):
         self.root, self.commands, self.says = root, [], {}
 
-    def __call__(self, command):
+    def __call__(self, root, command):
         told = " ".join(command)
         if command[1:] == ["-c", ""]:
             return "" if Path(command[0]).exists() else "no such Python"
@@ -174,12 +194,14 @@ def machine(root, monkeypatch):
 
 def test_the_second_run_installs_nothing(root, machine):
     course.set_up(root)
-    assert len(machine.commands) == 3
-    assert machine.commands[0].endswith(f"-m venv --clear {root / '.venv'}")
-    assert machine.commands[1].endswith(f"-m pip install {course.UV}")
-    assert f"-m uv pip install --require-hashes -r {root / 'requirements.txt'}" in machine.commands[2]
+    venv, pip, uv, packages, fonts = machine.commands
+    assert venv.endswith(f"-m venv --clear --without-pip {root / '.venv'}")
+    assert pip.endswith("-m ensurepip --default-pip")
+    assert uv.endswith(f"-m pip install {course.UV}")
+    assert f"-m uv pip install --require-hashes -r {root / 'requirements.txt'}" in packages
+    assert fonts.endswith("-c import matplotlib.font_manager")
     course.set_up(root)
-    assert len(machine.commands) == 3
+    assert len(machine.commands) == 5
 
 
 def test_the_root_folder_is_on_the_path_of_the_environment(root, machine):
@@ -225,10 +247,10 @@ def test_a_moved_folder_and_another_python_are_noticed(root, machine, monkeypatc
     assert not course.is_ready(root)
 
 
-@pytest.mark.parametrize("interrupted", ["-m venv", "-m pip", "-m uv"])
+@pytest.mark.parametrize("interrupted", ["-m venv", "-m ensurepip", "-m pip", "-m uv", "font_manager"])
 def test_an_interrupted_set_up_is_started_again(interrupted, root, machine, monkeypatch):
-    def interrupt(command):
-        problem = machine(command)
+    def interrupt(root, command):
+        problem = machine(root, command)
         if interrupted in " ".join(command):
             raise KeyboardInterrupt
         return problem
@@ -244,11 +266,12 @@ def test_an_interrupted_set_up_is_started_again(interrupted, root, machine, monk
 
 
 @pytest.mark.parametrize("part", ["-m pip install uv", "-m uv"])
-def test_pip_takes_over_where_uv_fails(part, root, machine):
+def test_pip_takes_over_where_uv_fails(part, root, machine, capsys):
     machine.says[part] = "no wheel for this machine"
     course.set_up(root)
-    assert f"-m pip install --require-hashes -r {root / 'requirements.txt'}" in machine.commands[-1]
+    assert f"-m pip install --require-hashes -r {root / 'requirements.txt'}" in machine.commands[-2]
     assert course.is_ready(root)
+    assert "no wheel for this machine\nuv does not get the packages here" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -256,15 +279,115 @@ def test_pip_takes_over_where_uv_fails(part, root, machine):
     [
         ("-m pip", "WARNING: Retrying after connection broken by 'NewConnectionError'", "check the network"),
         ("-m venv", "Error: [Errno 13] Permission denied: '.venv'", "folder cannot be written"),
-        ("pip install", "ERROR: [Errno 28] No space left on device", "the disk is full"),
-        ("pip install", "ERROR: something new", "this is in the way:\nERROR: something new"),
+        ("-m venv", "PermissionError: [WinError 5] Zugriff verweigert: 'python.exe'", "close JupyterLab"),
+        ("-m ensurepip", "ERROR: [Errno 28] No space left on device", "the disk is full"),
+        ("-m pip install uv", "ERROR: [Errno 28] No space left on device", "the disk is full"),
+        ("-m uv", "cause: failed to copy to /b: No space left on device (os error 28)", "the disk is full"),
+        ("-m uv", "cause: There is not enough space on the disk. (os error 112)", "the disk is full"),
+        ("font_manager", "OSError: [Errno 122] Disk quota exceeded: '/c'", "the disk is full"),
+        ("pip install", "ERROR: something new", "this is in the way"),
     ],
 )
-def test_a_failed_set_up_says_what_to_do(part, says, advice, root, machine):
-    machine.says[part] = says
-    with pytest.raises(SystemExit, match=advice):
+def test_a_failed_set_up_says_at_once_what_to_do_and_why(part, says, advice, root, machine):
+    machine.says[part] = f"Downloading\n{says}"
+    with pytest.raises(SystemExit) as end:
         course.set_up(root)
+    assert advice in end.value.code
+    assert end.value.code.endswith(f"\n{says}")
+    if says != "ERROR: something new":
+        assert part in machine.commands[-1], "nothing else is tried"
     assert not course.is_ready(root)
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """An event that is set once a start waits for another."""
+    waiting = threading.Event()
+    monkeypatch.setattr(course.time, "sleep", lambda seconds: waiting.set())
+    return waiting
+
+
+def test_of_two_starts_at_once_the_second_waits_and_makes_nothing(
+    root, machine, waiting, monkeypatch, capsys
+):
+    with ThreadPoolExecutor() as pool:
+        starts = []
+
+        def hold(root, command):
+            if "-m uv" in " ".join(command):
+                starts.append(pool.submit(course.set_up, root))
+                assert waiting.wait(PATIENCE)
+            return machine(root, command)
+
+        monkeypatch.setattr(course, "failure", hold)
+        course.set_up(root)
+        starts[0].result(PATIENCE)
+    assert machine.setups() == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "Setting up .venv: half a minute or more, only this once.",
+        "Another start sets things up: waiting for it.",
+    ]
+
+
+def test_where_the_first_of_two_starts_fails_the_second_sets_up(root, machine, waiting, monkeypatch):
+    with ThreadPoolExecutor() as pool:
+        starts = []
+
+        def fail(root, command):
+            if "-m uv" in " ".join(command) and not starts:
+                starts.append(pool.submit(course.set_up, root))
+                assert waiting.wait(PATIENCE)
+                return "No space left on device"
+            return machine(root, command)
+
+        monkeypatch.setattr(course, "failure", fail)
+        with pytest.raises(SystemExit):
+            course.set_up(root)
+        starts[0].result(PATIENCE)
+    assert machine.setups() == 2
+    assert course.is_ready(root)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="on Windows, what a killed process has started holds no lock")
+def test_what_a_killed_start_has_left_running_is_waited_for(root):
+    pipe = root / "pipe"
+    os.mkfifo(pipe)
+    # The installer of the first start prints to a pipe, and goes on until that has a reader.
+    code = (
+        "import sys, course; from pathlib import Path; root = Path(sys.argv[1])\n"
+        "with course.one_at_a_time(root):\n"
+        "    print('locked', flush=True)\n"
+        "    course.failure(root, ['/bin/sh', '-c', 'echo installing > \"$0\"', str(root / 'pipe')])\n"
+    )
+    command = [sys.executable, "-c", code, str(root)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as first:
+        first.stdout.readline()
+        assert wait_for(lambda: psutil.Process(first.pid).children())
+        first.kill()
+        first.wait(PATIENCE)
+    with (root / ".course.lock").open("a") as file:
+        assert not course.lock(file)
+        assert pipe.read_text() == "installing\n"
+        assert wait_for(lambda: course.lock(file))
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def test_where_the_disk_knows_no_locks_the_set_up_goes_on(root, machine, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    course.set_up(root)
+    assert course.is_ready(root)
 
 
 @pytest.mark.parametrize("missing", ["venv", "ensurepip"])
@@ -275,20 +398,114 @@ def test_a_python_that_cannot_make_environments_says_what_to_install(missing, ro
     assert machine.commands == []
 
 
-def test_a_command_that_fails_tells_why_and_one_that_works_tells_nothing():
-    assert course.failure([sys.executable, "-c", "print('all is well')"]) == ""
-    assert course.failure([sys.executable, "-c", "import sys; sys.exit('no luck')"]) == "no luck"
-    assert course.failure([sys.executable, "-c", "import sys; sys.exit(3)"]) == "exit status 3"
+def test_a_command_that_fails_tells_why_and_one_that_works_tells_nothing(root):
+    def failure(code):
+        return course.failure(root, [sys.executable, "-c", code])
+
+    assert failure("print('all is well')") == ""
+    assert failure("import sys; sys.exit('no luck')") == "no luck"
+    assert failure("import sys; sys.exit(3)") == "exit status 3"
 
 
-def test_the_callers_variables_do_not_lead_elsewhere(monkeypatch):
+def test_the_callers_variables_do_not_lead_elsewhere(root, monkeypatch):
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "MPLBACKEND"):
         monkeypatch.setenv(name, "elsewhere")
     monkeypatch.setenv("PIP_USER", "1")
     monkeypatch.setenv("PIP_INDEX_URL", "a mirror")
-    assert "elsewhere" not in course.environment().values()
-    assert course.environment()["PIP_USER"] == "0"
-    assert course.environment()["PIP_INDEX_URL"] == "a mirror"
+    environment = course.environment(root)
+    assert "elsewhere" not in environment.values()
+    assert environment["PIP_USER"] == "0"
+    assert environment["PIP_INDEX_URL"] == "a mirror"
+
+
+def home_is_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def home_is_a_file(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+
+
+def home_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "missing"))
+
+
+def home_is_empty(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "")
+
+
+def home_is_unknown(monkeypatch, tmp_path):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(course.Path, "home", home)
+
+
+def home_is_read_only(monkeypatch, tmp_path):
+    """As on a disk that is mounted so: root may write in any other folder."""
+
+    def temporary_file(dir):
+        raise OSError(errno.EROFS, "Read-only file system", dir)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(course, "TemporaryFile", temporary_file)
+
+
+UNUSABLE = [home_is_a_file, home_is_missing, home_is_empty, home_is_unknown, home_is_read_only]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows names the user's folder otherwise")
+@pytest.mark.parametrize(("home", "kept"), [(home_is_there, True), *[(home, False) for home in UNUSABLE]])
+def test_a_home_that_cannot_be_written_is_replaced(home, kept, root, tmp_path, monkeypatch):
+    home(monkeypatch, tmp_path)
+    wanted = tmp_path if kept else root / ".venv" / "home"
+    assert course.environment(root)["HOME"] == str(wanted)
+    assert list(tmp_path.glob("tmp*")) == []
+
+
+# What a cell says of where things are kept: the list of fonts, what IPython and Jupyter note down.
+WHERE = """
+import matplotlib, IPython
+from jupyter_core.paths import jupyter_runtime_dir
+print(matplotlib.get_cachedir(), IPython.paths.get_ipython_dir(), jupyter_runtime_dir(), sep="\\n")
+"""
+KERNEL = """
+import sys, nbformat, nbclient
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(sys.argv[1])])
+(cell,) = nbclient.NotebookClient(notebook, kernel_name="python3").execute().cells
+print(*(output["text"] for output in cell.outputs))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows names the user's folder otherwise")
+def test_without_a_home_kernels_and_jupyterlab_run_and_keep_their_things_in_venv(root, machine, monkeypatch):
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("XDG_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(root / "missing"))
+    course.set_up(root)
+    venv, environment = root / ".venv", course.environment(root)
+
+    command = [sys.executable, "-c", KERNEL, WHERE]
+    told = subprocess.check_output(command, env=environment, cwd=root, text=True, timeout=PATIENCE)
+    fonts, ipython, runtime = told.split("\n")[:3]
+    assert (fonts, Path(ipython).parent) == (str(venv / "matplotlib"), venv / "home")
+    assert (venv / "home") in Path(runtime).parents
+
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, env=environment, cwd=root, text=True, **options) as lab:
+        try:
+            wait_for(lambda: list(Path(runtime).glob("jpserver-*.json")) or lab.poll() is not None)
+            assert lab.poll() is None, lab.stdout.read()
+        finally:
+            lab.terminate()
+            said, _ = lab.communicate(timeout=PATIENCE)
+    assert "Traceback" not in said
+    assert not (root / "missing").exists()
 
 
 # --- the learner's copies
@@ -378,6 +595,25 @@ def test_reset_of_all_keeps_only_what_differs(root):
     (kept,) = (root / "my_notebooks" / "kept").iterdir()
     assert kept.name.startswith("0_start_here.")
     assert course.copy_lessons(root) == []
+
+
+def test_of_two_starts_at_once_the_second_waits_for_the_copies(root, waiting, monkeypatch):
+    started, copyfile = [], shutil.copyfile
+
+    def copy(original, copy):
+        if not started:
+            started.append(pool.submit(course.main, ["lab"], root))
+            assert waiting.wait(PATIENCE)
+        copyfile(original, copy)
+
+    monkeypatch.setattr(course, "set_up", lambda root: None)
+    monkeypatch.setattr(course, "hand_over", lambda root, *command: None)
+    monkeypatch.setattr(course.shutil, "copyfile", copy)
+    with ThreadPoolExecutor() as pool:
+        course.main(["lab"], root)
+        started[0].result(PATIENCE)
+    assert course.copy_lessons(root) == []
+    assert source_of(root / "my_notebooks" / "1_async_execution.ipynb") == "print('hello')"
 
 
 def test_an_interrupted_copy_is_no_copy(root, monkeypatch):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import course
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WANTED = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
@@ -45,6 +47,17 @@ def test_the_pins_name_no_index_and_no_host():
     assert "://" not in PINS
     options = re.findall(r"(?<!\S)--?[a-z][a-z-]*", "\n".join(ENTRIES))
     assert set(options) == {"--hash"}
+
+
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "helpers/hooks.py"])
+def test_all_that_name_versions_of_python_agree(file):
+    (major, oldest), (_, newest) = course.OLDEST, course.NEWEST
+    versions = [f"{major}.{minor}" for minor in range(oldest, newest + 1)]
+    assert PROJECT["requires-python"] == f">={versions[0]},<{major}.{newest + 1}"
+    named = re.findall(r"Python (3[\d., ]+ (?:and|or|to) 3\.\d+)", (ROOT / file).read_text(encoding="utf-8"))
+    assert named
+    for each in named:
+        assert re.findall(r"[\d.]+\d", each) == (versions[:: newest - oldest] if " to " in each else versions)
 
 
 def test_the_pins_are_made_as_the_guide_says():

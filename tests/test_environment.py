@@ -56,7 +56,7 @@ def test_each_problem_has_a_line(shown, monkeypatch):
 
 def test_requirements_come_from_pyproject():
     python, requirements = read_requirements(ROOT)
-    assert str(python) == ">=3.11"
+    assert str(python) == "<3.15,>=3.11"
     assert {"langchain-core", "ipykernel"} <= {each.name for each in requirements}
 
 
@@ -68,11 +68,13 @@ def test_without_pyproject_they_come_from_the_installed_project(tmp_path, monkey
     assert (str(python), [each.name for each in requirements]) == (">=3.11", ["numpy"])
 
 
-@pytest.mark.parametrize(("version", "count"), [("3.11.0", 0), ("3.14.0rc1", 0), ("3.10.12", 1)])
+@pytest.mark.parametrize(
+    ("version", "count"), [("3.11.0", 0), ("3.14.0rc1", 0), ("3.10.12", 1), ("3.15.0a2", 1)]
+)
 def test_the_version_of_python(version, count):
-    problems = list(python_problems(version, SpecifierSet(">=3.11")))
+    problems = list(python_problems(version, SpecifierSet(">=3.11,<3.15")))
     assert len(problems) == count
-    assert all(version in problem and ">=3.11" in problem for problem in problems)
+    assert all(version in problem and "<3.15,>=3.11" in problem for problem in problems)
 
 
 @pytest.mark.parametrize(

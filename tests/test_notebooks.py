@@ -113,7 +113,7 @@ def test_the_notebook_is_its_lesson(lesson, notebook):
             assert cell[part] == source[part], f"cell {place} differs from lesson.md: {advice}"
     assert len(notebook.cells) == len(expected.cells), advice
     notebook.metadata.pop("widgets", None)
-    assert notebook.metadata == expected.metadata, f"a module that the lesson uses has changed: {advice}"
+    assert notebook.metadata == expected.metadata, f"what the outputs come from has changed: {advice}"
 
 
 def test_the_file_is_as_the_builder_writes_it(lesson, notebook):
