@@ -307,9 +307,13 @@ def three_recordings():
 
 
 @pytest.mark.parametrize("figures", [three_limits, three_stragglers, three_recordings])
-def test_a_figure_of_which_only_a_part_is_drawn_looks_as_if_all_of_it_was(figures):
+def test_a_figure_of_which_only_a_part_is_drawn_looks_as_if_all_of_it_was(figures, monkeypatch):
     figures, camera = list(figures()), helpers.explorer._Camera()
+    draw = helpers.explorer.FigureCanvasAgg.draw
+    monkeypatch.setattr(helpers.explorer.FigureCanvasAgg, "draw", lambda self: drawn.append(draw(self)))
+    drawn = []
     first, *others = [camera.picture(fig).convert("RGB") for fig in figures]
+    assert len(drawn) == 1, "what does not differ is drawn once"
     for fig, picture in zip(figures[1:], others):
         assert ImageChops.difference(picture, first).getbbox(), "it is another picture"
         whole = helpers.explorer._Camera().picture(fig).convert("RGB")
