@@ -6,6 +6,8 @@
 import importlib
 import os
 
+from helpers.stop_button import in_a_kernel, wake_on_signals
+
 # langchain-core would upload a trace of every run, from a thread of its own. It reads these four.
 for _switch in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2"):
     os.environ[_switch] = "false"
@@ -17,6 +19,11 @@ if any(_name.lower() in ("http_proxy", "https_proxy", "all_proxy") for _name in 
     if _direct != ["*"]:
         _direct = [*dict.fromkeys(filter(None, map(str.strip, [*_direct, "127.0.0.1", "localhost", "::1"])))]
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(_direct)
+
+if in_a_kernel():
+    wake_on_signals()
+
+RESTART = "Restart the kernel (menu Kernel)."
 
 _HOME = {
     "record": "recorder",
@@ -73,7 +80,16 @@ _HOME = {
 def __getattr__(name):
     if name not in _HOME:
         raise AttributeError(f"module 'helpers' has no attribute {name!r}; it has {', '.join(_HOME)}")
-    return getattr(importlib.import_module(f"helpers.{_HOME[name]}"), name)
+    home = f"helpers.{_HOME[name]}"
+    try:
+        return getattr(importlib.import_module(home), name)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # after an AttributeError, Python would say "cannot import name", and no more
+        raise ImportError(
+            f"{home} cannot be loaded: {type(error).__name__}: {error}. Was an import interrupted "
+            f"earlier? Then modules are loaded in part. {RESTART}"
+        ) from error
 
 
 def __dir__():

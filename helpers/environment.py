@@ -15,12 +15,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from helpers import RESTART
 from helpers.cards import NOT_YET, RIGHT, card, show
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "parallel-chains-course"
 REMEDY = "Close the notebook and start it again with: python3 course.py lab"
-RESTART = "Restart the kernel (menu Kernel)."
 
 
 def check_environment() -> None:

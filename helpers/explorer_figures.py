@@ -1,7 +1,8 @@
 """Figures for explorers: the same size and the same axes for every setting. All times are in seconds.
 
 Each function draws one setting and takes what it has to know of all of them. The places of the axes are
-fixed, in inches: a layout that is computed would move them, and takes as long as the drawing.
+fixed, in inches: a layout that is computed would move them, and takes as long as the drawing. Where there are
+dozens of settings, what differs between them is set to animated, so that the rest is drawn only once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -81,7 +83,7 @@ class SameAxes:
         with matplotlib.rc_context(self.look.theme.rc(self.look.font)):
             fig = Figure(figsize=(self.scale * _WIDTH, height))
             ax = self._draw_lanes(fig, setting, 0, self.scale * _TIME_AXIS + legend, self.scale * rows)
-            ax.set_title(title)
+            _animate(ax, ax.set_title(title), ax.yaxis)
         return fig
 
     def draw_beside_tree(
@@ -121,7 +123,7 @@ class SameAxes:
         ax = _axes(fig, left, bottom, fig.get_figwidth() - left - right, height, self.look.theme)
         draw_lanes(ax, self.lanes[setting], self.look)
         draw_time_axis(ax, self.look, margin=0.01)
-        draw_legend(fig, self.explained, [self.lanes[setting]], self.look)
+        draw_legend(fig, self.explained, list(self.lanes.values()), self.look)
         return ax
 
 
@@ -166,7 +168,7 @@ def draw_limit(
         ax.fill_between(times, served, in_flight, label="refused, asks again later", **style)
         ax.axhline(limit, color=look.accent, linestyle="--", linewidth=1.6, label="the limit")
         ax.set(xlim=(0, end), ylim=(0, 1.08 * max(rates)), xlabel="time since start (s)")
-        ax.set_title(f"Calls in flight, limit {limit}")
+        _animate(ax, ax.set_title(f"Calls in flight, limit {limit}"))
         for left, title, points in ((5.35, "Answers a second", rates), (7.8, "Refusals", refusals)):
             ax = _axes(fig, left * scale, bottom, 2.0 * scale, height, look)
             ax.plot(list(points), list(points.values()), "o-", color=look.edge, markersize=4, linewidth=1)
@@ -175,7 +177,7 @@ def draw_limit(
             ax.axvline(capacity, color=_CAPACITY, zorder=0.5, label=label)
             ax.set(xlabel="limit", xlim=(0, 1.08 * max(points)), ylim=(0, 1.15 * max(points.values())))
             ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-            ax.set_title(f"{title}: {points[limit]:.3g}")
+            _animate(ax, ax.set_title(f"{title}: {points[limit]:.3g}"))
         _legend_below(fig)
     return fig
 
@@ -217,7 +219,16 @@ def draw_stragglers(
         ax = _axes(fig, 6.6 * scale, 0.97 * scale, 3.1 * scale, 0.6 * scale, look)
         _draw_slack(ax, seconds.mean(), joins.mean(), slow, look)
         _legend_below(fig)
+        for ax in fig.axes:
+            _animate(ax)
     return fig
+
+
+def _animate(ax: Axes, *more: Artist) -> None:
+    """Say that the data of axes, and `more`, differ from setting to setting. The frame stays on top."""
+    data = (*ax.collections, *ax.images, *ax.lines, *ax.patches, *ax.texts)
+    for artist in (*data, *ax.spines.values(), *more):
+        artist.set_animated(True)
 
 
 def _draw_chains(cells: Axes, row: Axes, is_slow: np.ndarray, most: int, look: Theme) -> None:

@@ -81,10 +81,17 @@ class _Held:
         self.step(-1, "tasks")
 
 
+async def _end(running: asyncio.Task, release: threading.Event) -> None:
+    """Let a call end, and wait until it has: a thread of it would hold a worker of the loop's pool."""
+    release.set()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def watch(way: str, library: tuple, branches: int, config: dict | None = None) -> Watched:
     """Call a dict of `branches` branches that are held until no more of them start; say what there was.
 
     On the loop that is certain after a few turns. Threads get half a second after the last one started.
+    Raises what the chain raises. Whatever happens, a cancellation included, the call has ended at the end.
     """
     parallel, function = library
     held = _Held()
@@ -93,13 +100,15 @@ async def watch(way: str, library: tuple, branches: int, config: dict | None = N
     running = asyncio.create_task(call(chain, way, config))
     patience = 0.1 if way.startswith("a") else 0.5
     seen, since = 0, time.monotonic()
-    while not seen or time.monotonic() - since < patience:
-        await asyncio.sleep(0.02)
-        if held.now != seen:
-            seen, since = held.now, time.monotonic()
-    tasks = len(asyncio.all_tasks() - before) - 1  # less the one that makes the call
-    held.open.set()
-    await running
+    try:
+        while not running.done() and (not seen or time.monotonic() - since < patience):
+            await asyncio.sleep(0.02)
+            if held.now != seen:
+                seen, since = held.now, time.monotonic()
+        tasks = len(asyncio.all_tasks() - before) - 1  # less the one that makes the call
+    finally:
+        await _end(running, held.open)
+    running.result()
     threads = len(held.threads - {threading.current_thread()})
     return Watched(held.peak, threads, tasks, "tasks" if held.sides == {"tasks"} else "threads")
 
@@ -107,7 +116,8 @@ async def watch(way: str, library: tuple, branches: int, config: dict | None = N
 async def hands_over_early(way: str, library: tuple) -> bool:
     """Whether the caller gets the result of a branch while another branch is still in flight.
 
-    That other branch stays until the caller has got something, or for `LINGER` seconds.
+    That other branch stays until the caller has got something, or for `LINGER` seconds. Whatever happens,
+    the call has ended at the end.
     """
     parallel, function = library
     got, met = threading.Event(), []
@@ -124,21 +134,28 @@ async def hands_over_early(way: str, library: tuple) -> bool:
     async def quick(value: object) -> object:
         return value
 
+    async def consume() -> None:
+        if way == "stream":
+            await asyncio.to_thread(lambda: [got.set() for _ in chain.stream(BOTH_INPUTS[0])])
+        elif way == "astream":
+            async for _ in chain.astream(BOTH_INPUTS[0]):
+                got.set()
+        else:
+            await call(chain, way)
+
     chain = parallel(quick=function(len, afunc=quick), slow=function(slow, afunc=aslow))
-    if way == "stream":
-        await asyncio.to_thread(lambda: [got.set() for _ in chain.stream(BOTH_INPUTS[0])])
-    elif way == "astream":
-        async for _ in chain.astream(BOTH_INPUTS[0]):
-            got.set()
-    else:
-        await call(chain, way)
+    running = asyncio.create_task(consume())
+    try:
+        await asyncio.shield(running)
+    finally:
+        await _end(running, got)
     return met[0]
 
 
 async def sibling_of_an_error(way: str, library: tuple) -> str:
     """What has become of a branch in flight when the error of another one arrives, in words.
 
-    The branch would end after `LINGER` seconds.
+    The branch would end after `LINGER` seconds. Whatever happens, it and the call have ended at the end.
     """
     parallel, function = library
     begun, outcome = threading.Event(), []
@@ -168,11 +185,13 @@ async def sibling_of_an_error(way: str, library: tuple) -> str:
 
     chain = parallel(sibling=function(sibling, afunc=asibling), fails=function(fails, afunc=afails))
     before, came = asyncio.all_tasks(), "no error arrives"
+    running = asyncio.create_task(call(chain, way))
     try:
-        await call(chain, way)
+        await asyncio.shield(running)
     except ValueError:
         came = outcome[0] if outcome else "runs on in the background"
-    left = asyncio.all_tasks() - before
-    if left:
-        await asyncio.wait(left)
+    finally:
+        await _end(running, begun)
+        if left := asyncio.all_tasks() - before:
+            await asyncio.wait(left)
     return came

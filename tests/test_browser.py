@@ -307,6 +307,30 @@ def test_a_cell_that_does_not_end_is_named(lab, browser):
             notebook.run_all(timeout=2)
 
 
+def test_stop_ends_a_cell_that_awaits_and_the_next_one_runs(lab, browser):
+    awaits = "import asyncio\nprint('awaits')\nawait asyncio.sleep(600)"
+    write_notebook(lab, "stopped", ["from helpers import record", awaits, "print('next')"])
+    with lab.open(browser, "stopped") as notebook:
+
+        def run(cell):
+            notebook.page.evaluate(
+                "cell => { jupyterapp.shell.currentWidget.content.activeCellIndex = cell;"
+                " jupyterapp.commands.execute('notebook:run-cell'); }",
+                cell,
+            )
+
+        def wait_for(text):
+            notebook.wait_until("outputs.some(output => output.innerText.includes(arg))", text, timeout=60)
+
+        run(0)
+        run(1)
+        wait_for("awaits")
+        notebook.page.locator("[data-command='notebook:interrupt-kernel']").click()
+        wait_for("CancelledError")
+        run(2)
+        wait_for("next")
+
+
 # --- Where something is missing
 
 

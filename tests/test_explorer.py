@@ -12,9 +12,11 @@ from time import sleep
 import nbformat
 import pytest
 from matplotlib.figure import Figure
+from PIL import ImageChops
 
 import helpers.explorer
 from helpers import SameAxes, draw_limit, draw_stragglers, explore, record, run_on_virtual_clock, working_on
+from helpers.figures import png
 from helpers.theme import THEMES
 
 ROOT = Path(__file__).parents[1]
@@ -307,9 +309,64 @@ def test_figures_refuse_what_they_cannot_draw(call, message):
 
 
 def test_pictures_are_small_and_escaped():
-    view = helpers.explorer._view(figure(size=(10, 4)), 'a "quoted" <b>')
+    view = helpers.explorer._view(figure(size=(10, 4)), helpers.explorer._Camera(), 'a "quoted" <b>')
     assert len(view) < 20_000
     assert 'alt="a &quot;quoted&quot; &lt;b&gt;"' in view
+
+
+def three_limits():
+    rates, refusals = {1: 1.0, 2: 1.5, 3: 2.0}, {1: 0, 2: 1, 3: 7}
+    for limit in rates:
+        calls = [(0.0, 0.1 * number, 1.0 + number) for number in range(limit)]
+        yield draw_limit(limit, calls, rates, refusals, 1, end=4)
+
+
+def three_stragglers():
+    for number in (1, 2, 3):
+        chains = [[1] * number, [10] * number]
+        yield draw_stragglers(chains, {1: 0.1 * number, 2: 0.3, 3: 0.4}, slow=10)
+
+
+def three_recordings():
+    recordings = {"two": recording("a", "b"), "other": recording("b"), "more": recording("c", "a")}
+    pictures = SameAxes(recordings, ["a", "b", "c"])
+    for setting in recordings:
+        yield pictures.draw(setting, f"this is {setting}")
+
+
+@pytest.mark.parametrize("figures", [three_limits, three_stragglers, three_recordings])
+def test_a_figure_of_which_only_a_part_is_drawn_looks_as_if_all_of_it_was(figures, monkeypatch):
+    figures, camera = list(figures()), helpers.explorer._Camera()
+    draw = helpers.explorer.FigureCanvasAgg.draw
+    monkeypatch.setattr(helpers.explorer.FigureCanvasAgg, "draw", lambda self: drawn.append(draw(self)))
+    drawn = []
+    first, *others = [camera.picture(fig).convert("RGB") for fig in figures]
+    assert len(drawn) == 1, "what does not differ is drawn once"
+    for fig, picture in zip(figures[1:], others):
+        assert ImageChops.difference(picture, first).getbbox(), "it is another picture"
+        whole = helpers.explorer._Camera().picture(fig).convert("RGB")
+        assert not ImageChops.difference(picture, whole).getbbox()
+
+
+def test_what_differs_is_drawn_also_where_a_figure_is_shown_alone():
+    for fig in (*three_limits(), *three_stragglers(), *three_recordings()):
+        shown = png(fig, 50)
+        for ax in fig.axes:
+            for artist in ax.get_children():
+                artist.set_animated(False)
+        assert shown == png(fig, 50)
+
+
+def test_without_animated_artists_every_figure_is_drawn_whole(outputs):
+    explore({"colour": COLOURS}, lambda colour: (figure_in(colour), "x"), caption="c")
+    first, second = (Page(view).images[0]["src"] for view in Page(outputs[0]["text/html"]).content["views"])
+    assert first != second
+
+
+def figure_in(colour):
+    fig = figure()
+    fig.set_facecolor(colour)
+    return fig
 
 
 # --- What the lessons say about all settings, in the explorers as they are stored

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+import time
 from contextvars import ContextVar
 from functools import partial
 from random import Random
@@ -436,16 +437,44 @@ def test_a_batch_of_one_stays_in_the_callers_thread():
     assert threading.current_thread() not in Reports({}).batch([1, 2])
 
 
-def test_a_crowd_that_cannot_be_complete_says_so(monkeypatch):
+NEVER = "a crowd of 3 was never complete: {} came, and gave up after {} s"
+
+
+def test_a_crowd_that_cannot_be_complete_says_how_many_came(monkeypatch):
     monkeypatch.setattr("lessons.lesson3_concurrency_limits.crowd.PATIENCE", 0.05)
-    with pytest.raises(threading.BrokenBarrierError):
-        Crowd(2).call(1)
+    with pytest.raises(TimeoutError, match=NEVER.format(1, 0.05)):
+        Crowd(3).call(1)
 
     async def main():
-        await Crowd(2).acall(1)
+        crowd = Crowd(3)
+        two = await asyncio.gather(crowd.acall(1), crowd.acall(2), return_exceptions=True)
+        monkeypatch.setattr("lessons.lesson3_concurrency_limits.crowd.PATIENCE", 600)
+        with pytest.raises(TimeoutError) as late:
+            await crowd.acall(3)
+        return [(type(error), str(error)) for error in (*two, late.value)]
 
-    with pytest.raises(TimeoutError):
-        run(main())
+    assert run(main()) == 3 * [(TimeoutError, NEVER.format(2, 0.05))]
+
+
+def test_each_thread_of_a_crowd_hears_the_same():
+    """Also one that comes later, and waits no more."""
+    crowd, heard = Crowd(3), []
+
+    def branch():
+        with pytest.raises(TimeoutError) as caught:
+            crowd.call(1)
+        heard.append(str(caught.value))
+
+    threads = [threading.Thread(target=branch) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while crowd.threads.n_waiting < 2:
+        time.sleep(0.001)
+    crowd.threads.abort()  # as if the time was up
+    for thread in threads:
+        thread.join()
+    branch()
+    assert heard == 3 * [NEVER.format(2, 10)]
 
 
 # --- rates

@@ -3,12 +3,15 @@
 import ast
 import importlib
 import re
+import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import jupytext
 import pytest
 
+import helpers
 import lessons
 
 ROOT = Path(__file__).parents[1]
@@ -115,6 +118,53 @@ def test_lazy_exports_exist_and_unknown_names_are_told(package):
     with pytest.raises(AttributeError, match="no attribute 'nonsense'; it has "):
         module.nonsense  # noqa: B018
     assert dir(module) == sorted(module._HOME)
+
+
+IMPORT_TWICE = """
+import sys
+
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, stop := Stop())
+try:
+    from helpers import show_timeline
+except KeyboardInterrupt:
+    print("interrupted,", end=" ")
+sys.meta_path.remove(stop)
+try:
+    from helpers import show_timeline
+    print("then imported")
+except ImportError as error:
+    print("then:", error)
+"""
+
+
+@pytest.mark.parametrize("place", ["numpy.dtypes", "PIL.Image", "matplotlib.colors", "helpers.recording"])
+def test_an_import_after_an_interrupted_one_works_or_says_what_to_do(place):
+    command = [sys.executable, "-c", IMPORT_TWICE, place]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    cause, advice = r"helpers.timeline cannot be loaded: \w+: .+", re.escape(helpers.RESTART)
+    assert re.fullmatch(f"interrupted, then(: {cause} {advice}| imported)\n", said)
+
+
+@pytest.mark.parametrize("error", [AttributeError("no 'colors'"), KeyError("kwdoc"), ImportError("no 'x'")])
+def test_a_module_that_cannot_be_loaded_says_why(error, monkeypatch):
+    """Python would say "cannot import name" of an AttributeError, and nothing of the cause."""
+    monkeypatch.setattr(helpers, "importlib", Mock(**{"import_module.side_effect": error}))
+    cause = re.escape(f"helpers.recorder cannot be loaded: {type(error).__name__}: {error}. ")
+    with pytest.raises(ImportError, match=f"{cause}.* {re.escape(helpers.RESTART)}$") as caught:
+        from helpers import record  # noqa: F401
+    assert caught.value.__cause__ is error
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    missing = ModuleNotFoundError("no numpy")
+    monkeypatch.setattr(helpers, "importlib", Mock(**{"import_module.side_effect": missing}))
+    with pytest.raises(ModuleNotFoundError, match="^no numpy$"):
+        from helpers import record  # noqa: F401
 
 
 def test_lessons_give_the_newest_checkpoint():

@@ -1,6 +1,7 @@
 """The experiments of the quick reference, on libraries whose answers are known."""
 
 import asyncio
+import threading
 
 import pytest
 from langchain_core.runnables import RunnableLambda as LangChainLambda
@@ -62,3 +63,59 @@ def test_the_sibling_of_an_error(way, monkeypatch):
         assert (ours, theirs) == ("is cancelled, and waited for", "runs on in the background")
     else:
         assert ours == theirs == "runs to its end, and is waited for"
+
+
+# --- Nothing is left of an experiment that is stopped, or whose chain fails
+
+
+def workers(loop):
+    """The threads of the loop's own pool. An idle one may wait for ever."""
+    pool = loop._default_executor
+    return pool._threads if pool else set()
+
+
+EXPERIMENTS = {
+    "watch": lambda way, library: watch(way, library, 20, {"max_concurrency": 5}),
+    "early": hands_over_early,
+    "error": sibling_of_an_error,
+}
+
+
+@EACH_WAY
+@pytest.mark.parametrize("library", [OURS, LANGCHAIN], ids=["ours", "langchain"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_nothing_is_left_of_a_cancelled_experiment(experiment, library, way):
+    """PATIENCE and LINGER stay as they are: what waits for them would be seen."""
+
+    async def main():
+        threads, tasks, started = set(threading.enumerate()), asyncio.all_tasks(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        parallel, function = library
+
+        def observed(func, afunc):
+            def first(value):
+                loop.call_soon_threadsafe(started.set)
+                return func(value)
+
+            async def afirst(value):
+                started.set()
+                return await afunc(value)
+
+            return function(first, afunc=afirst)
+
+        task = asyncio.create_task(experiment(way, (parallel, observed)))
+        await started.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert asyncio.all_tasks() == tasks
+        assert set(threading.enumerate()) - threads <= workers(loop)
+        assert await asyncio.gather(*[asyncio.to_thread(int) for _ in range(40)])  # no worker is held
+
+    run(main())
+
+
+@EACH_WAY
+def test_an_experiment_whose_chain_fails_hands_the_error_on(way):
+    with pytest.raises(ValueError, match="max_concurrency"):
+        run(watch(way, OURS, 3, {"max_concurrency": 0}))
