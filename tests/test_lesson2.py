@@ -351,6 +351,32 @@ def test_a_real_ctrl_c():
     assert done.stdout == "interrupted [0, 1] [0, 1] 1\n", done.stderr
 
 
+BROKEN = """
+import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from lessons.lesson2_thread_pools.threads import run_on
+
+if __name__ == "__main__":
+    calls = {number: partial(os._exit, 1) if number == 0 else os.getpid for number in range(300)}
+    try:
+        run_on(ProcessPoolExecutor(2), calls)
+    except BrokenProcessPool:
+        print("broken")
+"""
+
+
+def test_a_process_that_dies_ends_the_call_and_the_script(tmp_path):
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.stdout, done.stderr) == ("broken\n", "")
+
+
 def test_processes_fit_the_same_seam():
     def new_pool():
         return ProcessPoolExecutor(2, mp_context=get_context("spawn"))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import CancelledError as CancelledFuture
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from ways import ASYNC, SYNC, call_async
 from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnable
 from lessons.lesson4_execution_model import exercises
 from lessons.lesson4_execution_model.config import check_config, config_for_call, merge, smallest
-from lessons.lesson4_execution_model.tasks import run_as_tasks, run_as_tasks_with_limit, run_in_thread
+from lessons.lesson4_execution_model.in_thread import run_in_thread
+from lessons.lesson4_execution_model.tasks import run_as_tasks, run_as_tasks_with_limit
 from lessons.lesson5_synchronization.racing import first_of, within
 
 ROOT = Path(__file__).parents[1]
@@ -268,6 +270,50 @@ def test_an_exception_that_is_false_ends_the_call(way):
     assert caught.value.__notes__[0] in ("in branch 'a'", "in branch 'b'")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks are eager from 3.12 on")
+@pytest.mark.parametrize("order", [["ends", "fails"], ["fails", "ends"]])
+def test_an_eager_task_does_not_start_a_queued_call_when_another_fails_in_the_same_turn(order):
+    started = []
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        now = asyncio.Event()
+
+        async def ends():
+            await now.wait()
+
+        async def fails():
+            await now.wait()
+            raise LookupError("no such review")
+
+        async def queued():
+            started.append("queued")
+
+        asyncio.get_running_loop().call_soon(now.set)
+        calls = {"ends": ends, "fails": fails}
+        await run_as_tasks_with_limit({**{name: calls[name] for name in order}, "queued": queued}, 2)
+
+    with pytest.raises(LookupError):
+        run(main())
+    assert started == []
+
+
+@pytest.mark.parametrize("own_thread", [False, True])
+@pytest.mark.parametrize("kind", [TimeoutError, CancelledFuture, asyncio.CancelledError, LookupError])
+def test_what_a_thread_has_raised_is_handed_on_as_it_is(kind, own_thread):
+    raised = kind("on a thread")
+    raised.__cause__ = KeyError("why")
+
+    def fails():
+        raise raised
+
+    with pytest.raises(kind) as caught:
+        run(run_in_thread(fails, own_thread))
+    assert caught.value is raised
+    assert repr(raised.__cause__) == "KeyError('why')"
+    assert "fails" in [entry.name for entry in caught.traceback]
+
+
 # --- notes
 
 
@@ -277,8 +323,7 @@ def test_one_exception_that_many_raise_is_noted_once():
 
     async def ask(number):
         try:
-            if number:
-                await for_ever()
+            await (for_ever() if number else asyncio.sleep(0))
             raise lost
         except asyncio.CancelledError:
             raise lost from None
@@ -287,7 +332,8 @@ def test_one_exception_that_many_raise_is_noted_once():
         with pytest.raises(ConnectionError) as caught:
             run(RunnableLambda(ask).abatch(list(range(18))))
         assert caught.value is lost
-        assert lost.__notes__ == ["in inputs[0]"]
+        assert len(lost.__notes__) == 1
+        assert lost.__notes__[0].startswith("in inputs[")
 
 
 def raises(error):
@@ -328,6 +374,104 @@ def test_a_call_inside_a_function_is_a_call_of_its_own():
     assert cached.__notes__ == ["in branch 'sport'", "in branch 'all'"]
 
 
+def test_the_second_of_two_failures_is_noted_from_any_depth():
+    async def fails_later(value):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await fail()
+
+    async def fails_when_cancelled(value):
+        try:
+            await for_ever()
+        finally:
+            raise KeyError("cleaning up")
+
+    with pytest.raises(LookupError, match="no such review") as caught:
+        run(RunnableParallel(a=fails_later, b={"c": {"d": fails_when_cancelled}}).ainvoke(1))
+    assert "another failure: KeyError('cleaning up') in branch 'd'" in " ".join(caught.value.__notes__)
+
+
+def test_a_failure_that_was_handled_in_one_branch_is_noted_where_it_ends_the_call():
+    cached = LookupError("no such review")
+    handled = asyncio.Event()
+
+    async def fails(value):
+        raise cached
+
+    async def handles(value):
+        with suppress(LookupError):
+            await RunnableParallel(n=fails).ainvoke(value)
+        handled.set()
+
+    async def waits_and_fails(value):
+        await handled.wait()
+        raise cached
+
+    with pytest.raises(LookupError):
+        run(RunnableParallel(a=handles, b=waits_and_fails).ainvoke(1))
+    assert cached.__notes__ == ["in branch 'b'"]
+
+
+def test_a_task_that_outlives_the_call_that_started_it_does_not_name_it():
+    async def main():
+        ended = asyncio.get_running_loop().create_future()
+
+        async def turn(number):
+            if number == 50:
+                raise LookupError("no such review")
+            task = asyncio.create_task(RunnableParallel(a=turn).ainvoke(number + 1))
+            task.add_done_callback(lambda task: task.exception() and ended.set_result(task.exception()))
+            await asyncio.sleep(0)
+
+        await RunnableParallel(a=turn).ainvoke(0)
+        return await ended
+
+    assert len(run(main()).__notes__) < 5
+
+
+class Stiff(Exception):
+    """An exception that takes no attributes."""
+
+    def __setattr__(self, name, value):
+        raise TypeError("immutable")
+
+
+class Unfriendly(Exception):
+    def __getattr__(self, name):
+        raise KeyError(name)
+
+    def __repr__(self):
+        raise ValueError("no repr")
+
+
+def with_notes(notes):
+    error = LookupError("no such review")
+    error.__notes__ = notes
+    return error
+
+
+@pytest.mark.parametrize("way", [*SYNC, *ASYNC])
+@pytest.mark.parametrize(
+    "error", [Stiff(), Unfriendly(), with_notes(None), with_notes("one"), with_notes([1])], ids=range(5)
+)
+def test_an_odd_exception_arrives_as_it_is(way, error):
+    async def fails_when_cancelled(value):
+        try:
+            await for_ever()
+        finally:
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        run(call_async(RunnableParallel(a=raises(error)), way, 1))
+    assert caught.value is error
+    with pytest.raises(ZeroDivisionError):
+        run(run_as_tasks({"a": partial(fails_when_cancelled, 1), "b": divide}))
+
+
+async def divide():
+    return 1 / 0
+
+
 def test_notes_of_many_failures_stay_short():
     async def fails_when_cancelled(number):
         try:
@@ -335,12 +479,19 @@ def test_notes_of_many_failures_stay_short():
         finally:
             raise ValueError("x" * 100_000 + str(number))
 
-    calls = {**{f"{n}": partial(fails_when_cancelled, n) for n in range(1000)}, "fails": fail}
+    async def fails_with_a_long_note():
+        try:
+            await for_ever()
+        finally:
+            raise with_notes(["x" * 1_000_000])
+
+    many = {f"{n}": partial(fails_when_cancelled, n) for n in range(999)}
+    calls = {"long": fails_with_a_long_note, **many, "fails": fail}
     with pytest.raises(LookupError) as caught:
         run(run_as_tasks(calls))
     *told, rest = caught.value.__notes__
     assert rest == "and 997 more failures"
-    assert all(note.startswith("another failure: ValueError('xxx") and len(note) < 300 for note in told)
+    assert all(note.startswith("another failure: ") and len(note) <= 300 for note in told)
 
 
 def test_an_exception_that_takes_no_notes_arrives_whole():

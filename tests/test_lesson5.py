@@ -323,6 +323,59 @@ def test_a_stream_that_the_garbage_collector_finds_on_its_own_thread_ends():
     assert sorted(closed) == ["collects", "endless"]
 
 
+@pytest.mark.parametrize("leave", ["close", "drop"])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_stream_that_its_own_branch_leaves_ends(leave, depth):
+    before, held, go_on, closed = set(threading.enumerate()), [], threading.Event(), []
+
+    def leaves(value):
+        try:
+            yield 1
+            assert go_on.wait(PATIENCE)
+            stream = held.pop()
+            stream.close() if leave == "close" else None
+            del stream
+            yield 2
+        finally:
+            closed.append("leaves")
+
+    def waits(value):
+        yield 1
+        while not closed:
+            threading.Event().wait(0.001)
+        yield 2
+
+    branch = leaves
+    for _ in range(depth):
+        branch = RunnableParallel(inner=branch)
+    held.append(RunnableParallel(a=branch, b=waits).stream(1))
+    next(held[0])
+    next(held[0])
+    go_on.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert closed == ["leaves"]
+
+
+def test_after_a_failure_no_stream_begins_that_is_queued(monkeypatch):
+    """Nobody iterates meanwhile: the worker itself sees to it."""
+    monkeypatch.setattr(thread_streams, "Pool", lambda max_workers: pool.Pool(1))
+    begun = []
+
+    def fails():
+        raise LookupError("no such review")
+        yield
+
+    streams = {"one": partial(numbers, 1), "fails": fails}
+    streams |= {name: partial(numbers, 1, begun, name) for name in range(100)}
+    pairs = stream_on_threads(streams)
+    assert next(pairs) == ("one", 0)
+    with pytest.raises(LookupError, match="no such review"):
+        next(pairs)
+    assert begun == []
+
+
 def test_an_interrupt_at_the_very_start_of_a_stream_leaves_nothing(monkeypatch):
     """As when Ctrl-C comes while a pool starts a thread: the call is submitted, but `submit` raises."""
 
@@ -765,6 +818,54 @@ def test_an_astream_ends_that_is_left_while_a_branch_swallows_its_cancellation(u
 
     run(main())
     assert swallowed == [1, 1]
+
+
+def test_an_astream_hands_on_a_failure_though_a_sibling_swallows_its_cancellation():
+    made = []
+
+    async def stubborn(value):
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            made.append(value)
+            yield [1]
+
+    async def fails(value):
+        await settle(5)
+        raise LookupError("no such review")
+
+    with pytest.raises(LookupError, match="no such review"):
+        run(collect(RunnableParallel(a=stubborn, b=fails).astream(1)))
+    assert len(made) < 50
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_an_astream_that_its_own_branch_closes_ends(depth):
+    seen = []
+
+    async def main():
+        held, taken = [], asyncio.Event()
+
+        async def closes(value):
+            try:
+                yield [1]
+                await taken.wait()
+                await held[0].aclose()
+                seen.append("closed")
+                await for_ever()
+            finally:
+                seen.append("ended")
+
+        branch = closes if depth == 0 else {"inner": closes}
+        held.append(RunnableParallel(a=branch).astream(1))
+        assert await anext(held[0]) in ({"a": [1]}, {"a": {"inner": [1]}})
+        taken.set()
+        while "ended" not in seen:
+            await asyncio.sleep(0)
+        await settle()
+
+    run(main())
+    assert seen == ["closed", "ended"]
 
 
 def test_a_timeout_inside_an_async_generator_spans_its_parts():

@@ -23,7 +23,7 @@ CHECKPOINTS = {
     "lesson1_async_execution": ["event_loop", "tasks", "runnable_parallel"],
     "lesson2_thread_pools": ["thread_pool", "threads", "runnable_parallel"],
     "lesson3_concurrency_limits": ["semaphore", "limits", "rates", "runnable_parallel"],
-    "lesson4_execution_model": ["tasks", "runnable_parallel"],
+    "lesson4_execution_model": ["tasks", "in_thread", "runnable_parallel"],
     "lesson5_synchronization": [
         "barrier",
         "streaming",

@@ -1,7 +1,9 @@
-"""A thread pool that waits for all its workers, also when Ctrl-C came while it started one."""
+"""A thread pool that knows its threads: those that have just begun, and those of pools made on them."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import current_thread
+from threading import current_thread, local
+
+here = local()  # .pools: marks of the pools that this thread works for, the outermost first
 
 
 class Pool(ThreadPoolExecutor):
@@ -12,8 +14,18 @@ class Pool(ThreadPoolExecutor):
     """
 
     def __init__(self, max_workers=None):
+        self.pools = pools = (*getattr(here, "pools", ()), object())
         self.workers = workers = []
-        super().__init__(max_workers, initializer=lambda: workers.append(current_thread()))
+
+        def begin():
+            here.pools = pools
+            workers.append(current_thread())
+
+        super().__init__(max_workers, initializer=begin)
+
+    def works_here(self):
+        """Whether this thread is one of the pool's, or of a pool that was made on one of these."""
+        return self.pools[-1] in getattr(here, "pools", ())
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """As that of every executor."""

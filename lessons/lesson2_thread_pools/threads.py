@@ -1,5 +1,6 @@
 """Run calls on threads: the one mechanism behind every `invoke` and `batch` of the course."""
 
+from concurrent.futures import BrokenExecutor
 from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
@@ -15,14 +16,14 @@ def run_on(executor, calls):
     calls: dict of name to function without arguments. The results come in the order of the calls.
 
     When a call fails on a thread, no queued call starts any more. (A pool of processes may have handed
-    one to a worker already.) The running ones are waited for, then the first failure in the order of
-    the calls is raised. Ctrl-C while waiting is treated in the same way.
+    one to a worker already. If it breaks, all its calls fail.) The running ones are waited for, then the
+    first failure in the order of the calls is raised. Ctrl-C while waiting is treated in the same way.
     """
     futures, failed, ended = [], [], SimpleQueue()
     submitting = Lock()
 
     def when_ended(future):  # on threads this runs in the worker, before that takes another call
-        if not future.cancelled() and future.exception() is not None:
+        if not future.cancelled() and not isinstance(future.exception(), (BrokenExecutor, type(None))):
             with submitting:
                 failed.append(future)
             for queued in futures:

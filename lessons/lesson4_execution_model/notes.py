@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from reprlib import Repr
 
 OTHERS = 3  # so many other failures are told one by one; of the rest only how many
+LONGEST = 300  # characters of such a line
 short = Repr()
 short.maxother = 200  # characters of an exception that may hold a whole document
 
@@ -32,26 +33,27 @@ class noting:
 
     where: "in branch 'summary'", say; None for a place that has nothing to tell.
 
-    The innermost place notes the whole way, from the inside out. The places around it find that done,
-    and so do the siblings, if they raise the same exception. What earlier calls have noted on it goes.
+    The innermost place notes the whole way, from the inside out, and the places around it find that
+    done. What other calls have noted on the exception goes. An exception that takes no notes, or has
+    odd ones, is raised as it is.
     """
 
     def __init__(self, where=None):
-        self.where, self.outer = where, under_way.get()
+        self.where, self.outer, self.over = where, under_way.get(), False
+        while self.outer is not None and self.outer.over:  # a task may outlive the call that started it
+            self.outer = self.outer.outer
 
     def __enter__(self):
         under_way.set(self)
         return self
 
     def __exit__(self, kind, error, traceback):
+        self.over = True
         if under_way.get() is self:  # a generator may be closed in a context that is not its own
             under_way.set(self.outer)
         if error is not None and kind is not GeneratorExit:
-            call = self.outer if self.where and self.outer else self
-            notes = call.notes_on(error)
-            if not any(isinstance(note, Note) and note.is_way for note in notes):
-                way = [Note(place.where, self, is_way=True) for place in self.outwards() if place.where]
-                call.put_on(error, notes + way)
+            with suppress(Exception):
+                self.note_way(error)
 
     def outwards(self):
         """Yield this place and those around it, from the inside out."""
@@ -60,29 +62,51 @@ class noting:
             yield place
             place = place.outer
 
+    def is_here(self):
+        """Whether the running code is in this place, or in one inside it."""
+        here = under_way.get()
+        return here is not None and self in here.outwards()
+
     def notes_on(self, error):
         """Return the notes on `error`, without those that were made outside of this place."""
-        notes = getattr(error, "__notes__", [])
+        notes = all_notes(error)
         return [note for note in notes if not isinstance(note, Note) or self in note.place.outwards()]
 
-    def put_on(self, error, notes):
-        """Replace the notes on `error`."""
-        if notes or hasattr(error, "__notes__"):
-            with suppress(AttributeError):  # an exception may refuse: a frozen dataclass does
-                error.__notes__ = notes
+    def note_way(self, error):
+        """Note on `error` the way from here outwards, unless a place inside this one has."""
+        notes = all_notes(error)
+        ways = [note for note in notes if isinstance(note, Note) and note.is_way]
+        if ways and self in ways[0].place.outwards():
+            return
+        way = [Note(place.where, self, is_way=True) for place in self.outwards() if place.where]
+        if notes or way:
+            error.__notes__ = self.notes_on(error) + way
 
     def note_others(self, errors):
         """Note on the first of `errors`, a list of exceptions, what the others are."""
         first, *others = {id(error): error for error in errors}.values()  # each instance once
-        if not others:
-            return
-        told = [
-            " ".join([f"another failure: {short.repr(error)}", *self.notes_on(error)])
-            for error in others[:OTHERS]
-        ]
-        if len(others) > OTHERS:
-            told.append(f"and {len(others) - OTHERS} more failures")
-        self.put_on(first, self.notes_on(first) + [Note(text, self, is_way=False) for text in told])
+        with suppress(Exception):
+            told = [f"another failure: {short.repr(error)}" for error in others[:OTHERS]]
+            told = [
+                " ".join([line, *map(str, self.notes_on(error))])[:LONGEST]
+                for line, error in zip(told, others)
+            ]
+            if len(others) > OTHERS:
+                told.append(f"and {len(others) - OTHERS} more failures")
+            if told:
+                notes = [Note(line, self, is_way=False) for line in told]
+                first.__notes__ = self.notes_on(first) + notes
+
+
+def all_notes(error):
+    """Return the list of notes on an exception, whoever made them."""
+    notes = getattr(error, "__notes__", [])
+    return notes if isinstance(notes, list) else []
+
+
+def tells_failures(error):
+    """Whether an exception carries notes about others, as a cancellation does that met them."""
+    return any(isinstance(note, Note) and not note.is_way for note in all_notes(error))
 
 
 def noted(place, parts):

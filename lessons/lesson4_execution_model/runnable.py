@@ -14,8 +14,9 @@ from lessons.lesson4_execution_model.config import (
     inherited,
     smallest,
 )
+from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.notes import noting
-from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit, run_in_thread
+from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit
 
 
 class Runnable(ABC):

@@ -3,8 +3,8 @@
 import inspect
 from functools import partial
 
+from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.runnable import Runnable
-from lessons.lesson4_execution_model.tasks import run_in_thread
 
 
 def is_async(function):

@@ -1,11 +1,9 @@
 """Run calls as tasks and leave none behind: after an error or a cancellation nothing runs on."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 
 from lessons.lesson3_concurrency_limits.limits import check_limit
-from lessons.lesson4_execution_model.notes import noting
+from lessons.lesson4_execution_model.notes import noting, tells_failures
 
 
 async def wait_for_all(futures, when_cancelled):
@@ -57,7 +55,8 @@ async def run_as_tasks(calls):
         except (KeyboardInterrupt, SystemExit):
             raise  # these stop the loop, and asyncio.run cancels every task
         except BaseException as error:
-            if not (stopping and isinstance(error, asyncio.CancelledError)):  # as it was told to
+            as_told = stopping and isinstance(error, asyncio.CancelledError)
+            if not as_told or tells_failures(error):
                 failed.append(error)
             if not stopping:
                 cancel_all()
@@ -92,52 +91,20 @@ async def run_as_tasks_with_limit(calls, limit):
     if check_limit(limit) is None:
         return await run_as_tasks(calls)
     waiting = enumerate(calls.items())
-    results = [None] * len(calls)
+    results, failed = [None] * len(calls), []
+
+    async def run(call):
+        try:
+            return await call()
+        except BaseException:
+            failed.append(call)
+            raise
 
     async def work():
-        for place, (name, call) in waiting:  # all workers pull from the same iterator
-            results[place] = await asyncio.create_task(call(), name=name)
-            if asyncio.current_task().cancelling():  # the call has swallowed its cancellation
+        for number, (name, call) in waiting:  # all workers pull from the same iterator
+            results[number] = await asyncio.create_task(run(call), name=name)
+            if failed or asyncio.current_task().cancelling():  # or it has swallowed its cancellation
                 break
 
     await run_as_tasks({f"worker {number}": work for number in range(min(limit, len(calls)))})
     return results
-
-
-async def run_in_thread(call, own_thread=False, always=False):
-    """Run `call`, a function without arguments, on a worker thread, in a copy of the caller's context.
-
-    own_thread: on a new thread, not on one of the loop's default executor.
-    always: for what cleans up; it starts even if the caller is cancelled while it is still queued.
-    Returns what it returns and raises what it raises. A thread cannot be cancelled: whoever is
-    cancelled while waiting here waits on until the function has ended. One still queued never starts.
-    """
-    context, begun, given_up = copy_context(), [], []
-
-    def run():
-        begun.append(True)
-        if given_up:
-            return None
-        try:
-            return context.run(call)
-        except StopIteration as stop:  # no future can carry this one
-            raise RuntimeError(f"{call} raised StopIteration") from stop
-
-    def give_up():
-        if not always:
-            given_up.append(True)
-            if not begun:  # then `run` will see that it was given up, if it ever begins
-                futures[0].cancel()
-
-    executor = ThreadPoolExecutor(1) if own_thread else None
-    futures = [asyncio.get_running_loop().run_in_executor(executor, run)]
-    cancelled = await wait_for_all(futures, give_up)
-    if executor is not None:
-        executor.shutdown()
-    try:
-        if cancelled is not None:
-            raise cancelled from None if futures[0].cancelled() else futures[0].exception()
-        return futures[0].result()
-    finally:  # as in run_as_tasks
-        del cancelled
-        futures.clear()

@@ -7,8 +7,8 @@ from functools import partial
 
 from lessons.lesson4_execution_model import runnable, runnable_lambda
 from lessons.lesson4_execution_model.config import check_config, config_for_call, inherited
+from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.notes import anoted, noted, noting
-from lessons.lesson4_execution_model.tasks import run_in_thread
 from lessons.lesson5_synchronization.streaming import END, add_up, stream_as_tasks
 
 

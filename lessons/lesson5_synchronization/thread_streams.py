@@ -2,8 +2,9 @@
 
 import atexit
 import gc
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from contextvars import copy_context
+from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from threading import Lock, local
@@ -57,7 +58,7 @@ def stream_on_threads(streams, max_workers=None):
     the failure is raised. What fails after that is not.
     """
     executor, branches, ended = Pool(max_workers), {}, SimpleQueue()
-    waiting = iter(streams.items())
+    waiting, failed = iter(streams.items()), []
 
     def begin(count):
         for name, stream in islice(waiting, count):
@@ -66,24 +67,30 @@ def stream_on_threads(streams, max_workers=None):
             ask(branch)
 
     def ask(branch):
-        step = executor.submit(branch)
-        step.add_done_callback(lambda step: ended.put((branch, step)))
+        executor.submit(branch).add_done_callback(partial(when_ended, branch))
+
+    def when_ended(branch, step):  # this runs in the worker, before that takes another step
+        if step.exception() is not None:
+            failed.append(branch)
+            for each in list(branches.values()):
+                each.stopped = True
+        ended.put((branch, step))
 
     try:
-        begin(max_workers)
+        begin(max_workers)  # None: all that wait
         while branches:
             branch, step = ended.get()
             if (error := step.exception()) is not None:
                 raise error
             if (part := step.result()) is END:
                 del branches[branch.name]
-                begin(1)
+                begin(0 if failed else 1)
             else:
                 ask(branch)
                 yield branch.name, part
     finally:
         stop(executor, branches.values())
-        step = error = None  # as in stream_as_tasks
+        step = error = None  # a failure holds this frame, so the frame must not hold a failure
         while not ended.empty():
             ended.get()
 
@@ -91,17 +98,18 @@ def stream_on_threads(streams, max_workers=None):
 def stop(executor, branches):
     """Close every branch, on the executor's threads, and wait until these have ended.
 
-    A generator that nobody holds any more may be closed by the garbage collector, on any thread, at
-    any line, with any lock held. Then nothing is waited for, and nothing submitted.
+    Not so where waiting could last for ever. A generator that nobody holds any more may be closed by
+    the garbage collector, on any thread, at any line, with any lock held. And a branch may close the
+    very stream that it is a part of. Then nothing is waited for, and nothing submitted.
     """
     for branch in branches:
         branch.stopped = True
-    if collecting.now:
+    if collecting.now or executor.works_here():
         for branch in branches:
             branch.close()
         executor.shutdown(wait=False)
         return
-    with suppress(RuntimeError), executor:  # on one of its own threads it cannot wait for itself
+    with executor:
         for branch in branches:
             try:
                 executor.submit(branch.close)
