@@ -19,6 +19,13 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(scope="module")
+def small_heap():
+    """What tests before this module have left is passed over, too: it calls gc.collect thousands of times."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module")
 def shared_server():
     with llm_server(latency=0) as server:
         yield server

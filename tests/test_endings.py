@@ -24,6 +24,8 @@ from lessons import RunnableLambda, RunnableParallel, RunnablePassthrough, Runna
 from lessons.lesson2_thread_pools import pool, threads
 from lessons.lesson5_synchronization import thread_streams
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 examples = settings(deadline=None, derandomize=True, database=None, max_examples=300)
 EAGER = pytest.mark.parametrize(
     "eager",
@@ -202,19 +204,20 @@ def interrupted_submit(turn):
 
 
 broken = st.tuples(few, st.sampled_from(ERRORS))
+PLACES, NEVER = ["submit", "get"], 1_000_000
 
 
 @pytest.mark.parametrize("way", SYNC)
 @examples
-@given(tree=trees(SYNC_ENDINGS), limit=limits, broken=broken, turns=st.tuples(few, few), taken=few)
-def test_a_call_on_threads_ends_whatever_happens(way, tree, limit, broken, turns, taken):
+@given(tree=trees(SYNC_ENDINGS), limit=limits, broken=broken, at=st.sampled_from(PLACES), turn=few, taken=few)
+def test_a_call_on_threads_ends_whatever_happens(way, tree, limit, broken, at, turn, taken):
     """A leaf fails, the main thread is interrupted while it submits or waits, or a stream is left early."""
 
     class Pool(pool.Pool):
-        submit = interrupted_submit(turns[0])
+        submit = interrupted_submit(turn if at == "submit" else NEVER)
 
     class Queue(SimpleQueue):
-        get = interrupting(SimpleQueue.get, turns[1])
+        get = interrupting(SimpleQueue.get, turn if at == "get" else NEVER)
 
     leaves = Leaves(*broken)
     with (

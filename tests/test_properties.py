@@ -25,6 +25,8 @@ from lessons.lesson3_concurrency_limits.crowd import Crowd
 from lessons.lesson5_synchronization import thread_streams
 from lessons.lesson5_synchronization.streaming import AddableDict, add_up
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 set_hypothesis_home_dir(Path(gettempdir()) / "hypothesis")  # it writes, and not into the repository
 
 SYNC_KINDS = ["function", "generator", "passthrough"]

@@ -109,12 +109,16 @@ def stop(executor, branches):
             branch.close()
         executor.shutdown(wait=False)
         return
-    with executor:
+
+    def close(branch):
+        try:
+            executor.submit(branch.close)
+        except RuntimeError:  # Python is about to end: no thread takes anything any more
+            branch.close()
+
+    with executor, ExitStack() as closings:  # which closes the others, too, if Ctrl-C comes at one
         for branch in branches:
-            try:
-                executor.submit(branch.close)
-            except RuntimeError:  # Python is about to end: no thread takes anything any more
-                branch.close()
+            closings.callback(close, branch)
 
 
 class Collecting(local):
