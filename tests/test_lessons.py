@@ -1,6 +1,8 @@
 """What holds for every lesson: imports run one way, notebooks end at their checkpoint."""
 
 import ast
+import builtins
+import dis
 import importlib
 import re
 import subprocess
@@ -79,6 +81,37 @@ def test_what_the_notebook_shows_of_a_module_is_what_stands_there(folder, module
     assert shared, f"the notebook shows nothing of {path.name}"
     for name in shared:
         assert in_notebook[name] == in_module[name], f"{name} differs between the notebook and {path.name}"
+
+
+def global_names(code):
+    """The names that a piece of compiled code looks up outside of its functions."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+    for constant in code.co_consts:
+        if hasattr(constant, "co_code"):
+            yield from global_names(constant)
+
+
+def defined_names(source):
+    """The names that a notebook's code defines or imports."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                yield from ((each.asname or each.name).partition(".")[0] for each in names)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.ExceptHandler(name=str(name)):
+                yield name
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_name_that_the_notebook_uses_is_known_there(folder):
+    """Also where no cell comes by: on the way of an error."""
+    source = notebook_source(folder)
+    code = compile(source, folder.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    known = {*defined_names(source), *dir(builtins), "__annotations__"}
+    assert set(global_names(code)) - known == set()
 
 
 def test_every_lesson_with_a_checkpoint_is_compared():

@@ -49,7 +49,7 @@ def run_on(executor, calls):
             if future.cancelled():
                 continue  # then another has failed
             if (error := future.exception()) is not None:
-                raise error  # result() would overlook an exception that is false
+                raise error  # result() overlooks one that counts as false: of length 0, say
             results.append(future.result())
         return results
     finally:  # an exception holds this frame, so the frame must not hold the exception

@@ -19,7 +19,7 @@ class TokenBucket:
         return max(0.0, -self.tokens / self.rate)
 
     async def take(self):
-        """Wait for a token: first come, first served. Who is cancelled takes none."""
+        """Wait for a token: first come, first served. A caller that is cancelled takes none."""
         async with self.turn:
             try:
                 await asyncio.sleep(self.reserve(asyncio.get_running_loop().time()))
@@ -39,7 +39,7 @@ def backoff(attempt, random, base=0.1, cap=10.0):
 
 
 def seconds_asked(refusal):
-    """Return the seconds that the service asks to wait, 0.0 if it does not say.
+    """Return the seconds that the service asks to wait, 0.0 if it does not say, or names a date.
 
     They stand in the exception's `retry_after`, or, as with openai's client, in the header of its `response`.
     """
@@ -47,7 +47,7 @@ def seconds_asked(refusal):
     asked = getattr(refusal, "retry_after", None) or headers.get("retry-after") or 0
     try:
         return float(asked)
-    except ValueError:  # the header may also be a date
+    except ValueError:  # a date
         return 0.0
 
 

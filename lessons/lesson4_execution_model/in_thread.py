@@ -13,7 +13,8 @@ async def run_in_thread(call, own_thread=False, always=False):
     own_thread: on a new thread, not on one of the loop's default executor.
     always: for what cleans up; it starts even if the caller is cancelled while it is still queued.
     Returns what it returns and raises what it raises. A thread cannot be cancelled: whoever is
-    cancelled while waiting here waits on until the function has ended. One still queued never starts.
+    cancelled while waiting here waits on until the function has ended. Without `always`, one that is
+    still queued never starts.
     """
     context, begun, given_up = copy_context(), [], []
     results, errors = [], []

@@ -19,7 +19,7 @@ async def wait_for_all(futures, when_cancelled):
             try:
                 await asyncio.wait([future])
             except asyncio.CancelledError as error:
-                cancelled = cancelled or error.with_traceback(None)  # that would hold this frame
+                cancelled = cancelled or error.with_traceback(None)  # which would hold this frame
                 when_cancelled()
     return cancelled
 
@@ -45,7 +45,7 @@ async def run_as_tasks(calls):
     def cancel_all():
         nonlocal stopping
         for task in tasks:
-            if stopping or not task.cancelling():  # one that somebody else has cancelled may clean up
+            if stopping or not task.cancelling():  # not a second time: it may be cleaning up
                 task.cancel()  # does nothing to a task that has ended
         stopping = True
 
@@ -65,7 +65,7 @@ async def run_as_tasks(calls):
     with noting() as place:
         for name, call in calls.items():
             if failed:
-                break  # an eager task (Python 3.12) may fail before the next one is made
+                break  # an eager task, new in 3.12, runs when it is made, and may fail at once
             tasks.append(asyncio.create_task(run(call), name=name))
         cancelled = await wait_for_all(tasks, cancel_all)
     errors = [cancelled, *failed] if cancelled else failed
@@ -103,7 +103,7 @@ async def run_as_tasks_with_limit(calls, limit):
     async def work():
         for number, (name, call) in waiting:  # all workers pull from the same iterator
             results[number] = await asyncio.create_task(run(call), name=name)
-            if failed or asyncio.current_task().cancelling():  # or it has swallowed its cancellation
+            if failed or asyncio.current_task().cancelling():  # or the call has swallowed that
                 break
 
     await run_as_tasks({f"worker {number}": work for number in range(min(limit, len(calls)))})

@@ -19,7 +19,7 @@ open_branches = WeakSet()  # for `close_open_branches`
 class Branch:
     """A stream that threads run part by part: one thread at a time, in a context of its own.
 
-    To call a branch runs it as far as its next part, and returns that; or END after the last.
+    Calling a branch runs it as far as its next part, and returns that; or END after the last.
     """
 
     def __init__(self, name, stream):
@@ -55,7 +55,7 @@ def stream_on_threads(streams, max_workers=None):
 
     When a stream fails, or whoever iterates closes this generator early or is interrupted, no stream
     is run any further and none begins: the parts under way are waited for, every stream is closed, and
-    the failure is raised. What fails after that is not.
+    the failure is raised. What fails after that is not raised.
     """
     executor, branches, ended = Pool(max_workers), {}, SimpleQueue()
     waiting, failed = iter(streams.items()), []
