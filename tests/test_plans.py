@@ -201,6 +201,11 @@ def sorted_parts(plan, result):
     return sorted(result, key=list) if plan.way in ("stream", "astream") else result
 
 
+def ways(notes):
+    """The notes that say where a failure came from."""
+    return [note for note in notes if not note.startswith("another failure")]
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("way", WAYS)
 def test_each_setting_ends_as_it_should_and_the_script_does_the_same(
@@ -216,8 +221,10 @@ def test_each_setting_ends_as_it_should_and_the_script_does_the_same(
             with pytest.raises((TypeError, ValueError)) as caught:
                 runpy.run_path(str(script))
             assert (type(caught.value).__name__, str(caught.value)) == (kind, message), plan
-            # Two branches fail alike; on threads, which note comes is not certain.
-            assert len(getattr(caught.value, "__notes__", [])) == len(notes), plan
+            # Two branches fail alike; on threads, which of them is named is not certain, nor whether the
+            # other has failed as well by then.
+            told = getattr(caught.value, "__notes__", [])
+            assert len(ways(told)) == len(ways(notes)), plan
             assert kind == "TypeError" or message == FAILURE
             capsys.readouterr()
         else:

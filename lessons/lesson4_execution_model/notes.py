@@ -1,5 +1,6 @@
 """Where a failure came from: notes on the exception, made once, and for one call only."""
 
+from asyncio import CancelledError
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from reprlib import Repr
@@ -86,16 +87,18 @@ class noting:
         """Note on the first of `errors`, a list of exceptions, what the others are."""
         first, *others = {id(error): error for error in errors}.values()  # each instance once
         with suppress(Exception):
-            told = [f"another failure: {short.repr(error)}" for error in others[:OTHERS]]
-            told = [
-                " ".join([line, *map(str, self.notes_on(error))])[:LONGEST]
-                for line, error in zip(told, others)
-            ]
-            if len(others) > OTHERS:
-                told.append(f"and {len(others) - OTHERS} more failures")
+            told = [line[:LONGEST] for error in others for line in self.lines_about(error)]
+            if len(told) > OTHERS:
+                told[OTHERS:] = [f"and {len(told) - OTHERS} more failures"]
             if told:
                 notes = [Note(line, self, is_way=False) for line in told]
                 first.__notes__ = self.notes_on(first) + notes
+
+    def lines_about(self, error):
+        """Return the lines that tell of a failure; of a cancellation only those that it met."""
+        if isinstance(error, CancelledError) and tells_failures(error):
+            return [note for note in all_notes(error) if isinstance(note, Note) and not note.is_way]
+        return [" ".join([f"another failure: {short.repr(error)}", *map(str, self.notes_on(error))])]
 
 
 def all_notes(error):
