@@ -1161,6 +1161,8 @@ def test_which_notes_say_where_an_error_comes_from(library, seen, way):
     with pytest.raises(LookupError) as caught:
         call(chain, way, 1)
     notes = getattr(caught.value, "__notes__", [])
+    # On threads, the other input of a batch may have failed, too, before it could be stopped.
+    notes = [note for note in notes if not note.startswith("another failure")]
     assert notes[:2] == seen
     assert [note.startswith("in inputs[") for note in notes[2:]] == (
         [True] if seen and way in BATCHES else []
