@@ -102,3 +102,28 @@ async def cancelled_while(work, times=1):
         await asyncio.sleep(0)
     await asyncio.wait([task], timeout=PATIENCE)
     return task
+
+
+def wait_for(condition, patience=PATIENCE):
+    """Wait until `condition()` is true, at most `patience` seconds; return what it gave."""
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+class Stop(BaseException):
+    """No Exception: as those of pytest and of trio are."""
+
+
+async def stops(value=None):
+    await asyncio.sleep(0)
+    raise Stop("stop")
+
+
+async def gives_up(value=None):
+    """Somebody cancels what this call waits for, and nobody cancels the call."""
+    job = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(job.cancel, "gone")
+    await job

@@ -9,14 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from collections import Counter
 from pathlib import Path
 
 import psutil
 import pytest
-from leftovers import gone
+from leftovers import gone, wait_for
 
 import course
 from benchmarks import __main__ as bench
@@ -451,7 +450,7 @@ def test_ctrl_c_leaves_no_process_behind(row):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **options) as process:
         wanted = "benchmarks.lean" if row == "calls" else "ipykernel_launcher"
-        started = wait_for(lambda: descendants(process.pid, wanted))
+        started = wait_for(lambda: descendants(process.pid, wanted), PATIENCE)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
@@ -466,14 +465,6 @@ def descendants(process, wanted):
         return found if any(wanted in " ".join(child.cmdline()) for child in found) else []
     except psutil.NoSuchProcess:
         return []
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 # --- The figures, the stored table, the packages

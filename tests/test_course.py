@@ -8,12 +8,12 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+from leftovers import wait_for
 
 import course
 
@@ -362,21 +362,13 @@ def test_what_a_killed_start_has_left_running_is_waited_for(root):
     command = [sys.executable, "-c", code, str(root)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as first:
         first.stdout.readline()
-        assert wait_for(lambda: psutil.Process(first.pid).children())
+        assert wait_for(lambda: psutil.Process(first.pid).children(), PATIENCE)
         first.kill()
         first.wait(PATIENCE)
     with (root / ".course.lock").open("a") as file:
         assert not course.lock(file)
         assert pipe.read_text() == "installing\n"
-        assert wait_for(lambda: course.lock(file))
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+        assert wait_for(lambda: course.lock(file), PATIENCE)
 
 
 def test_where_the_disk_knows_no_locks_the_set_up_goes_on(root, machine, monkeypatch):
@@ -499,7 +491,7 @@ def test_without_a_home_kernels_and_jupyterlab_run_and_keep_their_things_in_venv
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, env=environment, cwd=root, text=True, **options) as lab:
         try:
-            wait_for(lambda: list(Path(runtime).glob("jpserver-*.json")) or lab.poll() is not None)
+            wait_for(lambda: list(Path(runtime).glob("jpserver-*.json")) or lab.poll() is not None, PATIENCE)
             assert lab.poll() is None, lab.stdout.read()
         finally:
             lab.terminate()

@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from leftovers import PATIENCE, nothing_left
+from leftovers import PATIENCE, Stop, nothing_left
 from test_properties import SYNC_KINDS, config, few, interrupting, limits, trees
 from ways import ASYNC, SYNC, call_async, call_sync
 
@@ -36,10 +36,6 @@ EAGER = pytest.mark.parametrize(
         ),
     ],
 )
-
-
-class Stop(BaseException):
-    """No Exception: as those of pytest and of trio are."""
 
 
 ERRORS = [LookupError, asyncio.CancelledError, Stop]

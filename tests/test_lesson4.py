@@ -17,7 +17,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 import pytest
-from leftovers import PATIENCE, cancelled_while, fail, for_ever, give, run
+from leftovers import PATIENCE, Stop, cancelled_while, fail, for_ever, give, gives_up, run, stops
 from ways import ASYNC, SYNC, call_async
 
 from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnable
@@ -138,22 +138,6 @@ def test_a_cleanup_is_not_cancelled_by_a_second_failure(limit):
     with pytest.raises(LookupError):
         run(run_as_tasks_with_limit(calls, limit))
     assert cleaned == ["all of it"]
-
-
-class Stop(BaseException):
-    """No Exception: as those of pytest and of trio are."""
-
-
-async def stops():
-    await asyncio.sleep(0)
-    raise Stop("stop")
-
-
-async def gives_up():
-    """Somebody cancels what this call waits for, and nobody cancels the call."""
-    job = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(job.cancel, "gone")
-    await job
 
 
 async def cancels_itself():

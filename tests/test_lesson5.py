@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from leftovers import PATIENCE, cancelled_while, fail, for_ever, give, run
+from leftovers import PATIENCE, Stop, cancelled_while, fail, for_ever, give, gives_up, run, stops
 from ways import collect
 
 from lessons import (
@@ -1368,21 +1368,6 @@ def test_a_loser_that_fails_while_it_is_cancelled_is_not_reported():
             raise KeyError("cleaning up")
 
     assert run(first_of({"a": give, "b": fails_when_cancelled})) == {"a": None}
-
-
-class Stop(BaseException):
-    """No Exception: as those of pytest and of trio are."""
-
-
-async def gives_up():
-    """A call that ends with a CancelledError though nobody has cancelled it."""
-    job = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(job.cancel)
-    await job
-
-
-async def stops():
-    raise Stop
 
 
 @pytest.mark.parametrize("ending", [gives_up, stops])
