@@ -13,7 +13,11 @@ An exercise is plain data, so that lessons need not import anything from here:
             },
         ],
         "wrong": [{"answer": ..., "hint": "..."}],      # optional: hints for typical wrong answers
+        "reads": "letters",                             # optional: how a written answer is read
     }
+
+"reads" is "letters" ("ACB"), "words" (["invoke", "batch"]) or "numbers" ([4, 10]). The learner may then
+write one text or a list, with commas, blanks, line breaks and capitals as she likes.
 """
 
 from __future__ import annotations
@@ -33,9 +37,17 @@ from helpers.cards import NOT_YET, RIGHT, card, prose, show
 
 # What is missing in a dict, or not allowed there, is an error in the exercise, not in the answer.
 _KEYS = {
-    "exercise": ({"title", "cases"}, {"wrong"}),
+    "exercise": ({"title", "cases"}, {"wrong", "reads"}),
     "case": ({"case", "expect", "hint"}, {"run"}),
     "wrong answer": ({"answer", "hint"}, set()),
+}
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_READ = {
+    "letters": lambda text: "".join(filter(str.isalpha, text)).upper(),
+    "words": lambda text: re.findall(r"\w+", text.lower()),
+    "numbers": lambda text: [
+        float(each) for each in _NUMBER.findall(re.sub(r"(?<=\d),(?=\d{3}\b)", "", text))
+    ],
 }
 _DATA = (str, bytes, int, float, complex, list, tuple, dict, set, frozenset)
 
@@ -123,9 +135,9 @@ def run_cases(exercise: dict, answer: object, timeout: float = 5.0) -> Report:
     title, cases = exercise["title"], exercise["cases"]
     if answer is None or answer is ...:
         return Report(title, len(cases), [], cases[0]["case"], written=False)
-    right = []
+    right, reads = [], exercise.get("reads")
     for case in cases:
-        outcome = _try(case, answer, timeout)
+        outcome = _try(case, answer, timeout, reads)
         if not outcome.right:
             hint = _hint_for(answer, exercise) or case["hint"]
             return Report(title, len(cases), right, case["case"], outcome.facts, hint, outcome.written)
@@ -143,11 +155,14 @@ class _Outcome:
     interrupt: KeyboardInterrupt | None = None
 
 
-def _try(case: dict, answer: object, timeout: float) -> _Outcome:
+def _try(case: dict, answer: object, timeout: float, reads: str | None) -> _Outcome:
     """Run one case in a thread of its own."""
     outcome = _Outcome()
     thread = threading.Thread(
-        target=contextvars.copy_context().run, args=(_run, case, answer, outcome), name="check", daemon=True
+        target=contextvars.copy_context().run,
+        args=(_run, case, answer, outcome, reads),
+        name="check",
+        daemon=True,
     )
     thread.start()
     thread.join(timeout)
@@ -159,14 +174,17 @@ def _try(case: dict, answer: object, timeout: float) -> _Outcome:
     return outcome
 
 
-def _run(case: dict, answer: object, outcome: _Outcome) -> None:
+def _run(case: dict, answer: object, outcome: _Outcome, reads: str | None) -> None:
     # All that calls the learner's code happens here: also its __eq__ and __repr__ may fail or hang.
     try:
-        came = case["run"](answer) if "run" in case else answer
+        given = _read(answer, reads)
+        came = case["run"](given) if "run" in case else given
         if inspect.iscoroutine(came):
             came = asyncio.run(came)
         outcome.right = _equal(case["expect"], came)
-        if not outcome.right:
+        if not outcome.right and reads:
+            outcome.facts = {"came": shorten(answer)}
+        elif not outcome.right:
             outcome.facts = _compare(case["expect"], came, is_code=not isinstance(answer, _DATA))
     except NotImplementedError:
         outcome.written = False
@@ -174,6 +192,13 @@ def _run(case: dict, answer: object, outcome: _Outcome) -> None:
         outcome.interrupt = interrupt
     except BaseException as error:
         outcome.facts = _describe(error, getattr(answer, "__module__", None))
+
+
+def _read(answer: object, reads: str | None) -> object:
+    """A written answer, as the exercise reads it; without `reads`, as it is."""
+    if reads is None:
+        return answer
+    return _READ[reads](" ".join(map(str, answer)) if isinstance(answer, list | tuple) else str(answer))
 
 
 def _equal(expect: object, came: object) -> bool:
@@ -196,7 +221,10 @@ def _hint_for(answer: object, exercise: dict) -> str | None:
     """The hint for a typical wrong answer, if this is one."""
     if not isinstance(answer, _DATA):
         return None
-    return next((each["hint"] for each in exercise.get("wrong", []) if _equal(each["answer"], answer)), None)
+    reads = exercise.get("reads")
+    given = _read(answer, reads)
+    typical = exercise.get("wrong", [])
+    return next((each["hint"] for each in typical if _equal(_read(each["answer"], reads), given)), None)
 
 
 # --- Values and errors in words ----------------------------------------------------------------------
@@ -261,6 +289,8 @@ def _validate(exercise: dict) -> None:
     _validate_list(exercise.get("wrong", []), "wrong answer", "wrong", where)
     if not exercise["cases"]:
         raise ValueError(f"{where}: 'cases' is empty")
+    if exercise.get("reads", "letters") not in _READ:
+        raise ValueError(f"{where}: 'reads' must be one of {', '.join(_READ)}, not {exercise['reads']!r}")
 
 
 def _validate_list(items: list, kind: str, key: str, where: str) -> None:

@@ -100,6 +100,45 @@ def test_a_typical_wrong_answer_has_a_hint_of_its_own():
     assert run_cases(PREDICTION, "ABC").hint == "Nobody pauses there."
 
 
+def written(reads, expect, wrong=()):
+    case = {"case": "it", "expect": expect, "hint": "Try again."}
+    typical = [{"answer": each, "hint": "A typical one."} for each in wrong]
+    return {"title": "Written", "reads": reads, "cases": [case], "wrong": typical}
+
+
+@pytest.mark.parametrize(
+    ("reads", "expect", "answers"),
+    [
+        ("letters", "ACB", ["ACB", "a, c, b", "A\nC\nB\n", ["a", "C", "b"], ("AC", "B")]),
+        (
+            "words",
+            ["invoke", "batch"],
+            ["invoke batch", "Invoke, BATCH", "invoke\nbatch", ["invoke", "batch"]],
+        ),
+        ("numbers", [4, 1000], ["4, 1000", "4 1,000", (4, 1000), [4.0, "1,000"]]),
+        ("numbers", [100], [100, "100", "100 calls", [100]]),
+        ("numbers", [-3, 0.5], ["-3, 0.5", (-3, 0.5)]),
+    ],
+)
+def test_a_written_answer_is_read_as_its_writer_likes(reads, expect, answers):
+    for answer in answers:
+        report = run_cases(written(reads, expect), answer)
+        assert report, report.text()
+
+
+@pytest.mark.parametrize(
+    ("reads", "expect", "answer"),
+    [("letters", "ACB", "ABC"), ("words", ["a"], "a b"), ("numbers", [4, 10], "410"), ("numbers", [1], True)],
+)
+def test_a_written_answer_that_is_another_is_refused(reads, expect, answer):
+    report = run_cases(written(reads, expect), answer)
+    assert report.facts == {"came": shorten(answer)} and report.written
+
+
+def test_a_typical_wrong_answer_is_read_alike():
+    assert run_cases(written("letters", "ACB", ["ABC"]), "a, b, c").hint == "A typical one."
+
+
 @pytest.mark.parametrize(
     ("expect", "came", "note"),
     [
@@ -307,6 +346,10 @@ CASE = {"case": "it", "expect": 1, "hint": "Try again."}
         (
             {"title": "Ex", "cases": [CASE | {"run": 1}]},
             "exercise 'Ex', case 1: 'run' must be a function, not 1",
+        ),
+        (
+            {"title": "Ex", "cases": [CASE], "reads": "digits"},
+            "exercise 'Ex': 'reads' must be one of letters, words, numbers, not 'digits'",
         ),
         ({"title": "Ex", "cases": ["it"]}, "exercise 'Ex', case 1: must be a dict, not str"),
         (

@@ -6,10 +6,10 @@ from lessons.lesson1_async_execution.event_loop import EventLoop, sleep
 
 PREDICT_AN_ORDER = {
     "title": "Predict an order",
+    "reads": "letters",
     "cases": [
         {
             "case": "the order of the letters",
-            "run": lambda answer: "".join(answer).replace(" ", "").upper(),
             "expect": "ACDBE",
             "hint": "Follow the queue on paper: take the first, run it to its next pause, put it back.",
         }
@@ -22,11 +22,11 @@ PREDICT_AN_ORDER = {
 
 FIND_THE_BLOCKING_CALL = {
     "title": "Find the blocking call",
+    "reads": "words",
     "cases": [
         {
             "case": "the branch that blocks the loop",
-            "run": lambda answer: str(answer).strip().lower(),
-            "expect": "store",
+            "expect": ["store"],
             "hint": "Look for a wait that is neither awaited nor on another thread.",
         }
     ],

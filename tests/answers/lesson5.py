@@ -1,0 +1,3 @@
+"""Right and wrong answers to the exercises of lesson 5."""
+
+ANSWERS = {}
