@@ -23,12 +23,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from helpers.definitions import fill
 from helpers.imports import content, uses
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1  # raise it when the builder itself changes what is in a notebook: all are then built anew
 CELL_TIMEOUT = 60  # seconds
-CELL_OPTIONS = {"tags", "slideshow", "editable", "deletable", "jupyter"}
+CELL_OPTIONS = {"tags", "slideshow", "editable", "deletable", "jupyter", "from", "new"}
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -136,7 +137,7 @@ def compose(lesson: Lesson) -> NotebookNode:
 
 
 def read_cells(lesson: Lesson) -> list[NotebookNode]:
-    """The cells of a lesson.md: comments left out, solutions folded away."""
+    """The cells of a lesson.md: comments left out, solutions folded away, code that is named filled in."""
     try:
         cells = jupytext.reads(lesson.source.read_text(encoding="utf-8"), fmt="md:myst").cells
     except (MystMetadataParsingError, nbformat.ValidationError) as error:
@@ -151,6 +152,10 @@ def read_cells(lesson: Lesson) -> list[NotebookNode]:
             cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"(?ms)^<!--.*?-->\n*", "", cell.source)
+    try:
+        fill(cells, lesson.folder)
+    except ValueError as error:
+        raise BuildError(f"{lesson.source}: {error}") from error
     return [cell for cell in cells if cell.source or cell.cell_type == "code"]
 
 
