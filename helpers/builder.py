@@ -18,12 +18,12 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-from jupytext.myst import MystMetadataParsingError
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from helpers.definitions import fill
+from helpers.facts import Facts, heading, numbered, read_facts, tables
 from helpers.imports import content, uses
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,13 +62,17 @@ class Lesson:
     def notebook(self) -> Path:
         return self.root / "notebooks" / f"{self.name}.ipynb"
 
+    @property
+    def number(self) -> str:
+        """Its number as text; "" for one that has none."""
+        return "".join(re.findall(r"^\d+", self.name))
+
 
 def find_lessons(root: Path) -> list[Lesson]:
     """The lessons below `root` in the order in which they are taken; those without a number come last."""
 
     def order(lesson):
-        number = re.match(r"\d+", lesson.name)
-        return (int(number[0]) if number else float("inf"), lesson.name)
+        return (int(lesson.number) if lesson.number else float("inf"), lesson.name)
 
     return sorted((Lesson(path.parent) for path in root.glob("lessons/*/lesson.md")), key=order)
 
@@ -136,12 +140,28 @@ def compose(lesson: Lesson) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
-def read_cells(lesson: Lesson) -> list[NotebookNode]:
-    """The cells of a lesson.md: comments left out, solutions folded away, code that is named filled in."""
+def read_source(lesson: Lesson) -> NotebookNode:
+    """A lesson.md as it stands there: cells, and the front matter as metadata."""
     try:
-        cells = jupytext.reads(lesson.source.read_text(encoding="utf-8"), fmt="md:myst").cells
-    except (MystMetadataParsingError, nbformat.ValidationError) as error:
+        return jupytext.reads(lesson.source.read_text(encoding="utf-8"), fmt="md:myst")
+    except Exception as error:  # jupytext hands on what its parsers raise
         raise BuildError(f"{lesson.source} cannot be read: {error}") from error
+
+
+def facts(lesson: Lesson) -> Facts:
+    """What the front matter of a lesson says of it."""
+    try:
+        return read_facts(read_source(lesson).metadata)
+    except ValueError as error:
+        raise BuildError(f"{lesson.source}: {error}") from error
+
+
+def read_cells(lesson: Lesson) -> list[NotebookNode]:
+    """The cells of a lesson as a notebook has them.
+
+    That is with the heading, and with the code that is named; without comments, and with solutions folded.
+    """
+    cells = read_source(lesson).cells
     for cell in cells:
         if unknown := sorted(set(cell.metadata) - CELL_OPTIONS):
             raise BuildError(
@@ -156,7 +176,11 @@ def read_cells(lesson: Lesson) -> list[NotebookNode]:
         fill(cells, lesson.folder)
     except ValueError as error:
         raise BuildError(f"{lesson.source}: {error}") from error
-    return [cell for cell in cells if cell.source or cell.cell_type == "code"]
+    cells = [cell for cell in cells if cell.source or cell.cell_type == "code"]
+    if not cells or cells[0].cell_type != "markdown":
+        raise BuildError(f"{lesson.source} must begin with text, to stand below the heading")
+    cells[0].source = f"{heading(lesson.number, facts(lesson))}\n\n{cells[0].source}"
+    return cells
 
 
 def navigation(lesson: Lesson) -> NotebookNode | None:
@@ -175,11 +199,20 @@ def navigation(lesson: Lesson) -> NotebookNode | None:
 
 
 def title(lesson: Lesson) -> str:
-    """The first heading of a lesson; raises BuildError if it has none."""
-    heading = re.search(r"(?m)^# (.+)$", lesson.source.read_text(encoding="utf-8"))
-    if not heading:
-        raise BuildError(f"{lesson.source} has no line that begins with '# ' and gives its title")
-    return heading[1].strip()
+    return numbered(lesson.number, facts(lesson))
+
+
+def stale_tables(root: Path) -> dict[Path, str]:
+    """The files whose table of the lessons is not what these say, and the text that they should have."""
+    rows = [
+        (lesson.number or lesson.name[0].upper(), lesson.notebook.name, facts(lesson))
+        for lesson in find_lessons(root)
+    ]
+    try:
+        texts = tables(root, rows)
+    except ValueError as error:
+        raise BuildError(str(error)) from error
+    return {path: text for path, text in texts.items() if path.read_text(encoding="utf-8") != text}
 
 
 def stamp(lesson: Lesson, cells: list[NotebookNode]) -> str:
@@ -339,6 +372,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
         for lesson in chosen:
             print(f"{lesson.name}: ", end="", flush=True)
             print(build(lesson, options.force))
+        for path, text in stale_tables(root).items():
+            path.write_text(text, encoding="utf-8", newline="\n")
+            print(f"{path.relative_to(root)}: table of the lessons brought up to date")
     except BuildError as error:
         sys.exit(f"\nNot built. {error}")
 

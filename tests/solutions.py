@@ -5,7 +5,7 @@ import importlib
 from dataclasses import dataclass
 from functools import cache
 
-import jupytext
+from helpers import builder
 
 DEFINES = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -36,7 +36,7 @@ def checked_in(folder):
     """
     names = {exercise["title"]: name for name, exercise in exercises_of(folder).items()}
     found, namespace, in_exercises = [], {"__name__": folder.name}, False
-    for cell in jupytext.read(folder / "lesson.md").cells:
+    for cell in builder.read_cells(builder.Lesson(folder)):
         if cell.cell_type != "code":
             in_exercises = in_exercises or cell.source.startswith("## Exercises")
             continue

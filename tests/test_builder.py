@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from helpers import builder
+from helpers import builder, facts
 from helpers.imports import INSTALLED_AS, PACKAGES, imported_names, parse, uses
 
 ROOT = Path(__file__).parents[1]
@@ -20,11 +20,22 @@ FRONT = """---
 jupytext:
   text_representation:
     format_name: myst
+course:
+  title: {title}
+  subtopic: LC1
+  focus: look
+  concepts: this, that
+  line: Remember.
 ---
 
 <!-- edit here, learners open notebooks/ -->
 
 """
+
+
+def front(title):
+    return FRONT.format(title=title)
+
 
 MODULES = {
     "helpers/__init__.py": """
@@ -42,9 +53,7 @@ MODULES = {
     "lessons/lesson1_first/__init__.py": "",
     "lessons/lesson1_first/chain.py": "class Chain: pass",
 }
-FIRST = """# 1. First
-
-Text.
+FIRST = """Text.
 
 ```{code-cell} ipython3
 from helpers import shout
@@ -101,7 +110,7 @@ display({"text/html": page, "text/plain": "in words"}, raw=True)
 1 + 1
 ```
 """
-SECOND = "# 2. Second\n\n```{code-cell} ipython3\n6 * 7\n```\n\n```{code-cell} ipython3\nanswer = 42\n```\n"
+SECOND = "Text.\n\n```{code-cell} ipython3\n6 * 7\n```\n\n```{code-cell} ipython3\nanswer = 42\n```\n"
 
 
 def dedent(text):
@@ -119,8 +128,8 @@ def root(tmp_path, monkeypatch):
     root = tmp_path / "a course"
     for path, text in MODULES.items():
         write(root / path, dedent(text))
-    write(root / "lessons/lesson1_first/lesson.md", FRONT + FIRST)
-    write(root / "lessons/lesson2_second/lesson.md", FRONT + SECOND)
+    write(root / "lessons/lesson1_first/lesson.md", front("First") + FIRST)
+    write(root / "lessons/lesson2_second/lesson.md", front("Second") + SECOND)
     monkeypatch.setenv("PYTHONPATH", str(root))
     return root
 
@@ -167,7 +176,7 @@ def rewrite(path, old, new):
 
 def test_lessons_come_in_order_and_the_playground_last(tmp_path):
     for folder in ("lesson10_late", "playground", "lesson2_early", "lesson0_start_here"):
-        write(tmp_path / "lessons" / folder / "lesson.md", FRONT + "# Title\n")
+        write(tmp_path / "lessons" / folder / "lesson.md", front("Title") + "Text.\n")
     write(tmp_path / "lessons" / "README.md", "no lesson")
     lessons = builder.find_lessons(tmp_path)
     assert [lesson.name for lesson in lessons] == ["0_start_here", "2_early", "10_late", "playground"]
@@ -263,6 +272,15 @@ def test_comments_stay_out_and_solutions_are_folded(root):
     ]
 
 
+def test_code_that_is_named_is_filled_in(root, second):
+    write(second.folder / "chain.py", "def one():\n    return 1\n")
+    rewrite(second.source, "6 * 7", ":from: chain.py one\n\n6 * one()")
+    assert builder.code_cells(builder.compose(second))[0].source == "def one():\n    return 1\n\n\n6 * one()"
+    rewrite(second.source, "chain.py one", "chain.py two")
+    with pytest.raises(builder.BuildError, match="lesson.md: chain.py has no definition 'two'; it has one"):
+        builder.compose(second)
+
+
 def test_a_cell_keeps_its_id_when_others_come_and_go(root, second):
     before = {cell.source: cell.id for cell in builder.compose(second).cells}
     rewrite(second.source, "6 * 7", "'new'\n```\n\n```{code-cell} ipython3\n6 * 7")
@@ -273,7 +291,7 @@ def test_a_cell_keeps_its_id_when_others_come_and_go(root, second):
 def test_links_lead_to_the_neighbours(root):
     first, second = builder.find_lessons(root)
     assert builder.navigation(first).source == "[2. Second →](2_second.ipynb)"
-    write(root / "lessons/lesson3_third/lesson.md", FRONT + "# 3. Third\n")
+    write(root / "lessons/lesson3_third/lesson.md", front("Third") + "Text.\n")
     links = "[← 1. First](1_first.ipynb) | [index](1_first.ipynb) | [3. Third →](3_third.ipynb)"
     cells = builder.compose(second).cells
     assert cells[0].source == cells[-1].source == links
@@ -297,10 +315,34 @@ def test_an_option_that_cannot_be_read_is_named(second):
         builder.compose(second)
 
 
-def test_a_lesson_needs_a_title(root, second):
-    rewrite(second.source, "# 2. Second", "Second")
-    with pytest.raises(builder.BuildError, match="has no line that begins with '# '"):
-        builder.compose(builder.find_lesson(root, "1"))
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  title: Second\n", "", "lesson.md: 'course' has no 'title'"),
+        ("title: Second", "title: The: second", "lesson.md cannot be read: mapping values are not allowed"),
+        ("Text.\n\n", "", "lesson.md must begin with text"),
+    ],
+)
+def test_a_lesson_needs_a_title_and_text(root, second, old, new, message):
+    rewrite(second.source, old, new)
+    with pytest.raises(builder.BuildError, match=message):
+        builder.compose(second)
+
+
+def test_a_table_of_the_lessons_is_brought_up_to_date(root, quick, capsys):
+    for file in ("README.md", "lessons/README.md"):
+        write(root / file, f"Before.\n\n{facts.BEGIN}{facts.END}\n\nAfter.\n")
+    builder.main([], root)
+    assert capsys.readouterr().out.count("table of the lessons brought up to date") == 2
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("Before.") and text.endswith("After.\n")
+    assert "| [2](notebooks/2_second.ipynb) | Second | LC1 | this, that | Remember. |\n" in text
+    assert builder.stale_tables(root) == {}
+    rewrite(root / "lessons/lesson2_second/lesson.md", "title: Second", "title: The second")
+    assert [path.name for path in builder.stale_tables(root)] == ["README.md", "README.md"]
+    write(root / "README.md", "no place\n")
+    with pytest.raises(builder.BuildError, match="README.md needs the lines '<!-- lessons"):
+        builder.stale_tables(root)
 
 
 # --- When a notebook is stale
@@ -473,8 +515,8 @@ def test_relative_imports_are_those_of_the_package():
 def test_a_stale_notebook_is_executed_and_another_keeps_its_outputs(root, second, quick, capsys):
     builder.main(["2"], root)
     rewrite(second.notebook, '"42"', '"43"')  # tells whether the outputs are kept
-    write(root / "lessons/lesson3_third/lesson.md", FRONT + "# 3. Third\n")
-    rewrite(second.source, "# 2. Second", "# 2. Second\n\nMore text.")
+    write(root / "lessons/lesson3_third/lesson.md", front("Third") + "Text.\n")
+    rewrite(second.source, "Text.", "More text.")
     builder.main(["2"], root)
     assert '"43"' in second.notebook.read_text() and "More text." in second.notebook.read_text()
     rewrite(second.source, "answer = 42", "answer = 6 * 7")

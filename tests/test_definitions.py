@@ -5,7 +5,6 @@ from textwrap import dedent
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from helpers import builder
 from helpers.definitions import definition, fill, mark_new
 
 OLD = dedent(
@@ -182,15 +181,3 @@ def test_nothing_is_marked_where_nothing_is_new():
 def test_what_cannot_be_filled_in_is_named(folder, options, message):
     with pytest.raises(ValueError, match=message.replace("(", "\\(")):
         filled(folder, ("", options))
-
-
-def test_the_builder_fills_and_says_where_it_cannot(tmp_path, folder):
-    lesson = builder.Lesson(folder)
-    text = "# Title\n\n```{code-cell} ipython3\n:from: tasks.py NAME\n\nChain()\n```\n"
-    front = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n\n"
-    (tmp_path / "lessons").mkdir()
-    lesson.source.write_text(front + text.replace("NAME", "Chain"), encoding="utf-8")
-    assert builder.read_cells(lesson)[1].source == definition(folder / "tasks.py", "Chain") + "\n\n\nChain()"
-    lesson.source.write_text(front + text.replace("NAME", "Chains"), encoding="utf-8")
-    with pytest.raises(builder.BuildError, match="lesson.md: tasks.py has no definition 'Chains'"):
-        builder.read_cells(lesson)

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from unittest.mock import Mock
 
-import jupytext
 import pytest
 
 import helpers
 import lessons
+from helpers import builder
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in ROOT.glob("lessons/*/lesson.md"))
@@ -56,7 +56,7 @@ def definitions(source):
 
 
 def notebook_source(folder):
-    cells = jupytext.read(folder / "lesson.md").cells
+    cells = builder.read_cells(builder.Lesson(folder))
     return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
 
 
@@ -112,6 +112,17 @@ def test_every_name_that_the_notebook_uses_is_known_there(folder):
     code = compile(source, folder.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     known = {*defined_names(source), *dir(builtins), "__annotations__"}
     assert set(global_names(code)) - known == set()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_what_stands_in_a_module_is_named_and_not_written_again(folder):
+    written = {}
+    for cell in builder.read_source(builder.Lesson(folder)).cells:
+        if cell.cell_type == "code":
+            written |= definitions(cell.source)
+    for path in folder.glob("*.py"):
+        for name, code in definitions(path.read_text("utf-8")).items():
+            assert written.get(name) != code, f"write `:from: {path.name} {name}` instead of {name}"
 
 
 def test_every_lesson_with_a_checkpoint_is_compared():
