@@ -332,7 +332,7 @@ QUIZ = [
         ],
     },
     {
-        "question": "Your `batch` gets three reviews for a chain of three branches. How many LLM calls are made?",
+        "question": "Your `batch` gets three reviews for a chain of three branches. How many LLM calls?",
         "options": ["one: they go out as one batch", "three, one a review", "nine"],
         "answer": 2,
         "why": [
