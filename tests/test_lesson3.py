@@ -674,136 +674,16 @@ def test_retry_lets_other_exceptions_through(monkeypatch):
 # --- the exercises
 
 
-async def read_all(books, ask, semaphore):
-    async def read_page(page):
-        async with semaphore:
-            return await ask(page)
-
-    async def read(book):
-        return "".join(await asyncio.gather(*map(read_page, book)))
-
-    return await asyncio.gather(*map(read, books))
-
-
-async def read_all_holding(books, ask, semaphore):
-    async def read_page(page):
-        async with semaphore:
-            return await ask(page)
-
-    async def read(book):
-        async with semaphore:
-            return "".join(await asyncio.gather(*map(read_page, book)))
-
-    return await asyncio.gather(*map(read, books))
-
-
-async def read_all_without_permits(books, ask, semaphore):
-    return ["".join(await asyncio.gather(*map(ask, book))) for book in books]
-
-
-async def read_all_in_turn(books, ask, semaphore):
-    return ["".join([await ask(page) for page in book]) for book in books]
-
-
-async def read_all_book_by_book(books, ask, semaphore):
-    """No deadlock, and never too many calls; but the pages of a book wait for each other."""
-
-    async def read(book):
-        async with semaphore:
-            return "".join([await ask(page) for page in book])
-
-    return await asyncio.gather(*map(read, books))
-
-
-async def each_as_it_ends(calls, limit):
-    calls, running = iter(calls), {}
-    while True:
-        for name, call in itertools.islice(calls, limit - len(running)):
-            running[asyncio.create_task(call())] = name
-        if not running:
-            return
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_all_at_once(calls, limit):
-    running = {asyncio.create_task(call()): name for name, call in calls}
-    while running:
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_behind_a_semaphore(calls, limit):
-    semaphore = asyncio.Semaphore(limit)
-
-    async def limited(call):
-        async with semaphore:
-            return await call()
-
-    running = {asyncio.create_task(limited(call)): name for name, call in calls}
-    while running:
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_with_next(calls, limit):
-    running = {}
-    while True:
-        while len(running) < limit:
-            name, call = next(calls)
-            running[asyncio.create_task(call())] = name
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_in_turn(calls, limit):
-    for name, call in calls:
-        yield name, await call()
-
-
-def outcomes(exercise, answer):
-    return [case.get("run", lambda value: value)(answer) == case["expect"] for case in exercise["cases"]]
-
-
-def test_the_right_answers_pass_every_case():
-    assert all(outcomes(exercises.REPAIR_THE_DEADLOCK, read_all))
-    assert all(outcomes(exercises.EACH_AS_IT_ENDS, each_as_it_ends))
-
-
-def test_the_typical_mistake_fails_the_case_that_is_about_it(monkeypatch):
-    monkeypatch.setattr(exercises, "PATIENCE", 0.1)
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_holding)[:2] == [False, False]
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_in_turn) == [True, True, False, False, True]
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_book_by_book) == [True, True, True, False, True]
-    assert outcomes(exercises.EACH_AS_IT_ENDS, each_all_at_once) == [True, True, False, False, True]
-    assert outcomes(exercises.EACH_AS_IT_ENDS, each_behind_a_semaphore) == [True, True, True, False, True]
-    assert outcomes(exercises.EACH_AS_IT_ENDS, each_in_turn) == [True, False, False, True, True]
-
-
-def test_a_repair_that_asks_without_permits_is_found():
-    async def all_pages_at_once(books, ask, semaphore):
-        async def read(book):
-            return "".join(await asyncio.gather(*map(ask, book)))
-
-        return await asyncio.gather(*map(read, books))
-
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, all_pages_at_once) == [True, True, False, False, True]
-
-
 def test_a_stop_iteration_that_leaves_the_generator_is_explained():
+    async def each_with_next(calls, limit):
+        while True:
+            name, call = next(calls)
+            yield name, await call()
+
     report = run_cases(exercises.EACH_AS_IT_ENDS, each_with_next)
     assert report.facts["raised"] == "RuntimeError: async generator raised StopIteration"
     assert report.failed == exercises.EACH_AS_IT_ENDS["cases"][0]["case"]
     assert "use a for loop, or `next(calls, None)`" in report.hint
-
-
-@pytest.mark.parametrize("answer", ["bcade", "B C A D E", list("bcade")])
-def test_a_predicted_order_may_be_written_in_several_ways(answer):
-    assert outcomes(exercises.WHO_ENDS_WHEN, answer) == [True]
 
 
 def test_the_predicted_order_is_what_two_permits_give():
@@ -815,7 +695,7 @@ def test_the_predicted_order_is_what_two_permits_give():
         free_at[permit] += duration
         ends[task] = free_at[permit]
     assert len(set(ends.values())) == 5
-    assert "".join(sorted(ends, key=ends.get)) == exercises.WHO_ENDS_WHEN["cases"][0]["expect"]
+    assert "".join(sorted(ends, key=ends.get)).upper() == exercises.WHO_ENDS_WHEN["cases"][0]["expect"]
 
 
 def test_the_limit_that_limits_nothing():
@@ -857,4 +737,4 @@ def test_the_limit_that_limits_nothing():
 
     assert [run(peak(function, 5)) for function in (first, third, fourth)] == [5, 5, 5]
     assert run(peak(second, 20)) == 20
-    assert exercises.FIND_THE_LIMIT["cases"][0]["expect"] == second.__name__
+    assert exercises.FIND_THE_LIMIT["cases"][0]["expect"] == [second.__name__]
