@@ -5,7 +5,7 @@ from itertools import chain, islice
 
 from answers import Right, Wrong, prediction, row
 
-SHORT = 0.1  # seconds that a case waits for an answer that never ends
+SHORT = 0.5  # seconds that a case waits for an answer that never ends
 
 
 # --- REPAIR_THE_DEADLOCK
