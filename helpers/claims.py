@@ -175,10 +175,9 @@ def gil() -> dict[str, bool]:
     with here, there:
         here.settimeout(PATIENCE)
         reads = lets_others_run(lambda: here.recv(1), lambda: there.send(b"."))
+    computes = lets_others_run(lambda: sum(n * n for n in range(100_000)))
     return {
-        "computing in Python has to take turns": not lets_others_run(
-            lambda: sum(n * n for n in range(100_000))
-        ),
+        "computing in Python has to take turns": not computes,
         "waiting for a socket lets others run": reads,
         "waiting in C code that keeps the GIL lets others run": lets_others_run(lambda: keep(20 * unit)),
     }

@@ -25,9 +25,9 @@ IN_FLIGHT = {
 
 
 def the_ways(words):
-    """The words of an answer without numbers before them; for the first, `ainvoke` does as well as `invoke`."""
+    """The words of an answer, without numbers. For the first, `ainvoke` does as well as `invoke`."""
     ways = [word for word in words if not word.isdigit()]
-    return ["invoke"] + ways[1:] if ways[:1] == ["ainvoke"] else ways
+    return ["invoke", *ways[1:]] if ways[:1] == ["ainvoke"] else ways
 
 
 WHICH_WAY = {
@@ -105,7 +105,7 @@ class Calls:
 
 
 def run_fan_out(fan_out, limit, seconds, **outcomes):
-    """Run calls through `fan_out`; return its results, the peak, and who was cancelled and has ended by then."""
+    """Run calls through `fan_out`; return its results, the peak, and whose cancellation is over by then."""
 
     async def main():
         calls = Calls(outcomes)
@@ -163,7 +163,7 @@ FAN_OUT = {
             "case": "two at a time, and the first takes longest",
             "run": lambda fan_out: run_fan_out(fan_out, 2, PATIENCE / 2, a=LAST, b=2, c=3, d=4),
             "expect": ({"a": "the last", "b": 2, "c": 3, "d": 4}, 2, []),
-            "hint": "A permit that is free goes to the next call at once, and each result belongs to its name.",
+            "hint": "A free permit goes to the next call at once, and each result belongs to its name.",
         },
         {
             "case": "answers that count as false",
@@ -175,7 +175,7 @@ FAN_OUT = {
             "case": "nothing to call",
             "run": lambda fan_out: run_fan_out(fan_out, 3, PATIENCE),
             "expect": ({}, 0, []),
-            "hint": "An empty dict gives an empty dict. `asyncio.wait` raises ValueError if it is given nothing.",
+            "hint": "An empty dict gives an empty dict. `asyncio.wait` raises ValueError for no tasks.",
         },
         {
             "case": "one of three fails",
@@ -193,9 +193,9 @@ FAN_OUT = {
             "case": "one at a time, and the first never ends",
             "run": lambda fan_out: run_fan_out(fan_out, 1, 0.3, a=NEVER, b=2),
             "expect": ({}, 1, ["a"]),
-            "hint": "The seconds count for all calls together, also for one that still waits for a permit. And "
-            "all that is cancelled must have ended: a `gather` that is cancelled waits for the first, unless "
-            "`return_exceptions=True`.",
+            "hint": "The seconds count for all calls together, also for one that still waits for a permit. "
+            "And all that is cancelled must have ended: a `gather` that is cancelled waits for the first, "
+            "unless it has `return_exceptions=True`.",
         },
         {
             "case": "cancelled from outside, with two calls under way",
@@ -223,7 +223,7 @@ QUIZ = [
         ],
     },
     {
-        "question": "Your fan-out with aiohttp never has more than 100 requests in flight. What do you look at first?",
+        "question": "With aiohttp, never more than 100 requests are in flight. What do you look at first?",
         "options": ["the event loop", "the client's connection pool", "the number of cores"],
         "answer": 1,
         "why": [

@@ -249,15 +249,11 @@ async def fails_on_nothing(calls, limit, seconds):
 
 async def in_groups(calls, limit, seconds):
     """Groups of `limit`, each waited for as a whole."""
-    waiting, results = list(calls.items()), {}
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while waiting:
-                group, waiting = waiting[:limit], waiting[limit:]
-                done = await asyncio.gather(*(call() for _, call in group), return_exceptions=True)
-                results |= {
-                    name: each for (name, _), each in zip(group, done) if not isinstance(each, Exception)
-                }
+    loop, items, results = asyncio.get_running_loop(), list(calls.items()), {}
+    end = loop.time() + seconds
+    while items:
+        group, items = dict(items[:limit]), items[limit:]
+        results |= await with_wait(group, limit, max(0, end - loop.time()))
     return results
 
 
