@@ -28,6 +28,7 @@ RESTART = "Restart the kernel (menu Kernel)."
 _HOME = {
     "record": "recorder",
     "working_on": "recorder",
+    "record_turns": "turns",
     "Gate": "workloads",
     "count_calls": "workloads",
     "REVIEW": "workloads",

@@ -13,27 +13,41 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WAYS = ("invoke", "batch", "stream", "ainvoke", "abatch", "astream")
-BOTH_INPUTS = ["first", "second"]  # what batch and abatch get
+INPUT = "input 0"
+INPUTS = 2  # how many batch and abatch get
 PATIENCE = 30.0  # seconds that a held branch waits for its release
 LINGER = 0.5  # seconds that a branch stays, for the caller to do something meanwhile
 
 
-async def call(chain: Any, way: str, config: dict | None = None) -> Any:
-    """Call a chain in one of `WAYS`; `batch` and `abatch` with two inputs, the others with one.
+def call_sync(chain: Any, way: str, config: dict | None = None, inputs: int = INPUTS) -> Any:
+    """Call a chain in a sync way, on the caller's thread. Otherwise like `call`."""
+    if way == "stream":
+        return list(chain.stream(INPUT, config))
+    return getattr(chain, way)(_value(way, inputs), config)
+
+
+async def call_async(chain: Any, way: str, config: dict | None = None, inputs: int = INPUTS) -> Any:
+    """Call a chain in an async way, in the caller's task. Otherwise like `call`."""
+    if way == "astream":
+        return [part async for part in chain.astream(INPUT, config)]
+    return await getattr(chain, way)(_value(way, inputs), config)
+
+
+async def call(chain: Any, way: str, config: dict | None = None, inputs: int = INPUTS) -> Any:
+    """Call a chain in one of `WAYS`; `batch` and `abatch` with `inputs` inputs, the others with one.
 
     A sync way runs on a thread of the loop's default executor, so that the loop can watch it. A streaming
     way returns the list of its parts. Raises ValueError for another way, and what the chain raises.
     """
     if way not in WAYS:
         raise ValueError(f"way must be one of {', '.join(WAYS)}, not {way!r}")
-    value = BOTH_INPUTS if way.endswith("batch") else BOTH_INPUTS[0]
-    if way == "stream":
-        return await asyncio.to_thread(lambda: list(chain.stream(value, config)))
-    if way == "astream":
-        return [part async for part in chain.astream(value, config)]
     if way.startswith("a"):
-        return await getattr(chain, way)(value, config)
-    return await asyncio.to_thread(getattr(chain, way), value, config)
+        return await call_async(chain, way, config, inputs)
+    return await asyncio.to_thread(call_sync, chain, way, config, inputs)
+
+
+def _value(way: str, inputs: int) -> Any:
+    return [f"input {n}" for n in range(inputs)] if way.endswith("batch") else INPUT
 
 
 @dataclass
@@ -41,12 +55,14 @@ class Watched:
     """What `watch` saw while all branches that could start were held.
 
     peak: how many were in flight. threads: on how many threads besides the loop's. tasks: how many tasks
-    there were for the call. mechanism: "tasks" if every branch was one, else "threads".
+    there were for the call. own_tasks: how many different ones the branches found themselves in.
+    mechanism: "tasks" if every branch was one, else "threads".
     """
 
     peak: int = 0
     threads: int = 0
     tasks: int = 0
+    own_tasks: int = 0
     mechanism: str = ""
 
 
@@ -59,6 +75,7 @@ class _Held:
     lock: threading.Lock = field(default_factory=threading.Lock)
     open: threading.Event = field(default_factory=threading.Event)
     threads: set[threading.Thread] = field(default_factory=set)
+    tasks: set[asyncio.Task] = field(default_factory=set)
     sides: set[str] = field(default_factory=set)
 
     def step(self, change: int, side: str) -> None:
@@ -75,6 +92,7 @@ class _Held:
 
     async def acall(self, value: object) -> None:
         self.step(1, "tasks")
+        self.tasks.add(asyncio.current_task())
         async with asyncio.timeout(PATIENCE):
             while not self.open.is_set():
                 await asyncio.sleep(0.01)
@@ -87,7 +105,9 @@ async def _end(running: asyncio.Task, release: threading.Event) -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def watch(way: str, library: tuple, branches: int, config: dict | None = None) -> Watched:
+async def watch(
+    way: str, library: tuple, branches: int, config: dict | None = None, inputs: int = INPUTS
+) -> Watched:
     """Call a dict of `branches` branches that are held until no more of them start; say what there was.
 
     On the loop that is certain after a few turns. Threads get half a second after the last one started.
@@ -97,7 +117,7 @@ async def watch(way: str, library: tuple, branches: int, config: dict | None = N
     held = _Held()
     chain = parallel({f"b{n}": function(held.call, afunc=held.acall) for n in range(branches)})
     before = asyncio.all_tasks()
-    running = asyncio.create_task(call(chain, way, config))
+    running = asyncio.create_task(call(chain, way, config, inputs))
     patience = 0.1 if way.startswith("a") else 0.5
     seen, since = 0, time.monotonic()
     try:
@@ -110,7 +130,8 @@ async def watch(way: str, library: tuple, branches: int, config: dict | None = N
         await _end(running, held.open)
     running.result()
     threads = len(held.threads - {threading.current_thread()})
-    return Watched(held.peak, threads, tasks, "tasks" if held.sides == {"tasks"} else "threads")
+    mechanism = "tasks" if held.sides == {"tasks"} else "threads"
+    return Watched(held.peak, threads, tasks, len(held.tasks), mechanism)
 
 
 async def hands_over_early(way: str, library: tuple) -> bool:
@@ -136,9 +157,9 @@ async def hands_over_early(way: str, library: tuple) -> bool:
 
     async def consume() -> None:
         if way == "stream":
-            await asyncio.to_thread(lambda: [got.set() for _ in chain.stream(BOTH_INPUTS[0])])
+            await asyncio.to_thread(lambda: [got.set() for _ in chain.stream(INPUT)])
         elif way == "astream":
-            async for _ in chain.astream(BOTH_INPUTS[0]):
+            async for _ in chain.astream(INPUT):
                 got.set()
         else:
             await call(chain, way)

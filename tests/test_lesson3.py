@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import threading
 import time
 from contextvars import ContextVar
@@ -10,6 +11,8 @@ from random import Random
 from types import SimpleNamespace
 
 import pytest
+from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.runnables import RunnableLambda
 
 import lessons
 from helpers.checks import run_cases
@@ -548,6 +551,61 @@ def test_whoever_is_cancelled_nothing_over_the_rate_is_let_through():
             assert last - first + 1 <= burst + rate * (times[last] - times[first]) + 1e-6
 
 
+def most_within_a_second(moments):
+    """Of a second that its last moment does not belong to; the clock may be off by a little."""
+    return max(sum(start <= each < start + 1 - 1e-6 for each in moments) for start in moments)
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst", "most"),
+    [(1, 1, 1), (2, 3, 4), (45, 5, 49), (46, 5, 50), (47, 5, 51), (50, 1, 50), (0.5, 1, 1), (2.5, 2, 4)],
+)
+def test_a_full_bucket_lets_rate_plus_burst_less_one_through_in_a_second(rate, burst, most):
+    passed = let_through(rate, burst, dict.fromkeys(range(most + 60), (0, None)))
+    moments = [moment for _, moment in passed]
+    assert most_within_a_second(moments) == most == math.ceil(rate) + burst - 1
+    assert sum(moment <= moments[0] + 1 + 1e-6 for moment in moments) <= rate + burst  # that moment included
+
+
+async def permit_then_token(permits, bucket, ask):
+    async with permits:
+        await bucket.take()
+        await ask()
+
+
+async def token_then_permit(permits, bucket, ask):
+    await bucket.take()
+    async with permits:
+        await ask()
+
+
+def sent_by(order, first_ten, others):
+    """When a hundred calls are sent, ten at a time, to a service whose first ten answers take longer."""
+    sent = []
+
+    async def ask():
+        sent.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(first_ten if len(sent) <= 10 else others)
+
+    async def main():
+        permits, bucket = asyncio.Semaphore(10), TokenBucket(rate=45, burst=5)
+        await asyncio.gather(*(order(permits, bucket, ask) for _ in range(100)))
+
+    run_on_virtual_clock(main())
+    return sent
+
+
+@pytest.mark.parametrize("first_ten", [0.01, 0.5, 2, 5])
+@pytest.mark.parametrize("others", [0.01, 0.1, 0.5])
+def test_the_permit_first_keeps_to_the_rate_whatever_the_latency(first_ten, others):
+    assert most_within_a_second(sent_by(permit_then_token, first_ten, others)) <= 49
+
+
+@pytest.mark.parametrize("first_ten", [2, 5])
+def test_the_token_first_lets_a_queue_of_paid_tokens_loose(first_ten):
+    assert most_within_a_second(sent_by(token_then_permit, first_ten, 0.01)) == 90
+
+
 def test_full_jitter_lies_below_a_doubling_bound():
     class Highest:
         def uniform(self, low, high):
@@ -671,139 +729,120 @@ def test_retry_lets_other_exceptions_through(monkeypatch):
     assert retrying(monkeypatch, [Refused(0), error])[:2] == (error, 2)
 
 
+# --- what LangChain has ready-made: the lesson warns of this, and changes when it does
+
+
+THREE_TIMES = {"stop_after_attempt": 3, "wait_exponential_jitter": False}
+
+
+def answering_at_last():
+    """A runnable: what is named late is answered at the third try, what is named hopeless never."""
+    tries = []
+
+    def answer(name):
+        tries.append(name)
+        if name.startswith("hopeless") or (name.startswith("late") and tries.count(name) < 3):
+            raise LookupError(name)
+        return name.upper()
+
+    return RunnableLambda(answer)
+
+
+def batched(chain, inputs, way, **options):
+    if way == "abatch":
+        return run(chain.abatch(inputs, **options))
+    return chain.batch(inputs, **options)
+
+
+BATCHES = pytest.mark.parametrize("way", ["batch", "abatch"])
+
+
+@BATCHES
+@pytest.mark.parametrize(
+    ("inputs", "came"),
+    [
+        (["fine", "late", "hopeless"], ["FINE", "LATE", "LATE"]),  # wrong
+        (["late", "hopeless"], ["LATE", "LATE"]),  # wrong
+        (["hopeless 1", "late", "hopeless 2"], ["hopeless 1", "LATE", "LATE"]),  # wrong
+        (["hopeless", "late"], ["hopeless", "LATE"]),
+        (["fine", "hopeless"], ["FINE", "hopeless"]),
+        (["fine", "late"], ["FINE", "LATE"]),
+    ],
+)
+def test_a_batch_with_retry_gives_an_answer_for_a_failure(way, inputs, came):
+    """langchain-core 1.8.3; when it is mended, the lesson's warning goes."""
+    results = batched(answering_at_last().with_retry(**THREE_TIMES), inputs, way, return_exceptions=True)
+    assert [str(result) for result in results] == came
+
+
+@BATCHES
+def test_it_does_so_without_return_exceptions_and_in_a_sequence_too(way):
+    inputs = ["fine", "late", "hopeless"]
+    assert batched(answering_at_last().with_retry(**THREE_TIMES), inputs, way) == ["FINE", "LATE", "LATE"]
+    sequence = answering_at_last().with_retry(**THREE_TIMES) | RunnableLambda(str)
+    assert batched(sequence, inputs, way, return_exceptions=True) == ["FINE", "LATE", "LATE"]
+
+
+@BATCHES
+def test_each_input_retried_by_itself_comes_out_right(way):
+    patient = answering_at_last().with_retry(**THREE_TIMES)
+    by_itself = RunnableLambda(patient.invoke, afunc=patient.ainvoke)
+    results = batched(by_itself, ["fine", "late", "hopeless"], way, return_exceptions=True)
+    assert [str(result) for result in results] == ["FINE", "LATE", "hopeless"]
+    assert isinstance(results[-1], LookupError)
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_retries_multiply_with_a_real_client_and_the_limiter_sees_a_third(way):
+    openai = pytest.importorskip("openai", reason="needs the openai package")
+    chat = pytest.importorskip("langchain_openai", reason="needs the langchain-openai package").ChatOpenAI
+    http = pytest.importorskip("httpx2", reason="needs what openai sends its requests with")
+    requests, tokens = [], []
+
+    def refuse(request):
+        requests.append(request)
+        return http.Response(429, headers={"retry-after-ms": "1"}, json={"error": {"message": "too many"}})
+
+    class CountingLimiter(InMemoryRateLimiter):
+        def acquire(self, *, blocking=True):
+            tokens.append(1)
+            return True
+
+        async def aacquire(self, *, blocking=True):
+            return self.acquire()
+
+    async def main():
+        transport = http.MockTransport(refuse)
+        async with openai.DefaultAsyncHttpxClient(transport=transport) as client:
+            with openai.DefaultHttpxClient(transport=transport) as sync_client:
+                model = chat(
+                    model="any",
+                    api_key="none",
+                    http_client=sync_client,
+                    http_async_client=client,
+                    rate_limiter=CountingLimiter(),
+                )
+                patient = model.with_retry(**THREE_TIMES).with_retry(**THREE_TIMES)
+                with pytest.raises(openai.RateLimitError):
+                    await patient.ainvoke("hello") if way == "ainvoke" else patient.invoke("hello")
+
+    run(main())
+    assert (len(requests), len(tokens)) == (27, 9)
+
+
 # --- the exercises
 
 
-async def read_all(books, ask, semaphore):
-    async def read_page(page):
-        async with semaphore:
-            return await ask(page)
-
-    async def read(book):
-        return "".join(await asyncio.gather(*map(read_page, book)))
-
-    return await asyncio.gather(*map(read, books))
-
-
-async def read_all_holding(books, ask, semaphore):
-    async def read_page(page):
-        async with semaphore:
-            return await ask(page)
-
-    async def read(book):
-        async with semaphore:
-            return "".join(await asyncio.gather(*map(read_page, book)))
-
-    return await asyncio.gather(*map(read, books))
-
-
-async def read_all_without_permits(books, ask, semaphore):
-    return ["".join(await asyncio.gather(*map(ask, book))) for book in books]
-
-
-async def read_all_in_turn(books, ask, semaphore):
-    return ["".join([await ask(page) for page in book]) for book in books]
-
-
-async def read_all_book_by_book(books, ask, semaphore):
-    """No deadlock, and never too many calls; but the pages of a book wait for each other."""
-
-    async def read(book):
-        async with semaphore:
-            return "".join([await ask(page) for page in book])
-
-    return await asyncio.gather(*map(read, books))
-
-
-async def each_as_it_ends(calls, limit):
-    calls, running = iter(calls), {}
-    while True:
-        for name, call in itertools.islice(calls, limit - len(running)):
-            running[asyncio.create_task(call())] = name
-        if not running:
-            return
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_all_at_once(calls, limit):
-    running = {asyncio.create_task(call()): name for name, call in calls}
-    while running:
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_behind_a_semaphore(calls, limit):
-    semaphore = asyncio.Semaphore(limit)
-
-    async def limited(call):
-        async with semaphore:
-            return await call()
-
-    running = {asyncio.create_task(limited(call)): name for name, call in calls}
-    while running:
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_with_next(calls, limit):
-    running = {}
-    while True:
-        while len(running) < limit:
-            name, call = next(calls)
-            running[asyncio.create_task(call())] = name
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            yield running.pop(task), task.result()
-
-
-async def each_in_turn(calls, limit):
-    for name, call in calls:
-        yield name, await call()
-
-
-def outcomes(exercise, answer):
-    return [case.get("run", lambda value: value)(answer) == case["expect"] for case in exercise["cases"]]
-
-
-def test_the_right_answers_pass_every_case():
-    assert all(outcomes(exercises.REPAIR_THE_DEADLOCK, read_all))
-    assert all(outcomes(exercises.EACH_AS_IT_ENDS, each_as_it_ends))
-
-
-def test_the_typical_mistake_fails_the_case_that_is_about_it(monkeypatch):
-    monkeypatch.setattr(exercises, "PATIENCE", 0.1)
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_holding)[:2] == [False, False]
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_in_turn) == [True, True, False, False, True]
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, read_all_book_by_book) == [True, True, True, False, True]
-    assert outcomes(exercises.EACH_AS_IT_ENDS, each_all_at_once) == [True, True, False, False, True]
-    assert outcomes(exercises.EACH_AS_IT_ENDS, each_behind_a_semaphore) == [True, True, True, False, True]
-    assert outcomes(exercises.EACH_AS_IT_ENDS, each_in_turn) == [True, False, False, True, True]
-
-
-def test_a_repair_that_asks_without_permits_is_found():
-    async def all_pages_at_once(books, ask, semaphore):
-        async def read(book):
-            return "".join(await asyncio.gather(*map(ask, book)))
-
-        return await asyncio.gather(*map(read, books))
-
-    assert outcomes(exercises.REPAIR_THE_DEADLOCK, all_pages_at_once) == [True, True, False, False, True]
-
-
 def test_a_stop_iteration_that_leaves_the_generator_is_explained():
+    async def each_with_next(calls, limit):
+        while True:
+            name, call = next(calls)
+            yield name, await call()
+
     report = run_cases(exercises.EACH_AS_IT_ENDS, each_with_next)
     assert report.facts["raised"] == "RuntimeError: async generator raised StopIteration"
     assert report.failed == exercises.EACH_AS_IT_ENDS["cases"][0]["case"]
     assert "use a for loop, or `next(calls, None)`" in report.hint
-
-
-@pytest.mark.parametrize("answer", ["bcade", "B C A D E", list("bcade")])
-def test_a_predicted_order_may_be_written_in_several_ways(answer):
-    assert outcomes(exercises.WHO_ENDS_WHEN, answer) == [True]
 
 
 def test_the_predicted_order_is_what_two_permits_give():
@@ -815,7 +854,7 @@ def test_the_predicted_order_is_what_two_permits_give():
         free_at[permit] += duration
         ends[task] = free_at[permit]
     assert len(set(ends.values())) == 5
-    assert "".join(sorted(ends, key=ends.get)) == exercises.WHO_ENDS_WHEN["cases"][0]["expect"]
+    assert "".join(sorted(ends, key=ends.get)).upper() == exercises.WHO_ENDS_WHEN["cases"][0]["expect"]
 
 
 def test_the_limit_that_limits_nothing():
@@ -857,4 +896,4 @@ def test_the_limit_that_limits_nothing():
 
     assert [run(peak(function, 5)) for function in (first, third, fourth)] == [5, 5, 5]
     assert run(peak(second, 20)) == 20
-    assert exercises.FIND_THE_LIMIT["cases"][0]["expect"] == second.__name__
+    assert exercises.FIND_THE_LIMIT["cases"][0]["expect"] == [second.__name__]

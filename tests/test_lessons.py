@@ -39,6 +39,7 @@ CHECKPOINTS = {
 PARTLY = {
     "lesson4_execution_model": ["config", "critical_path"],
     "lesson5_synchronization": ["thread_streams"],
+    "lesson6_at_scale": ["verdict"],
 }
 
 

@@ -21,13 +21,14 @@ def run(coroutine):
 
 @EACH_WAY
 def test_a_call_gives_what_the_way_gives(way):
-    came = run(call(RunnableParallel(length=len), way))
-    assert came == {
-        "invoke": {"length": 5},
-        "batch": [{"length": 5}, {"length": 6}],
-        "stream": [{"length": 5}],
-    }.get(way.removeprefix("a"), came)
-    assert "length" in str(came)
+    assert (
+        run(call(RunnableParallel(same=str), way))
+        == {
+            "invoke": {"same": "input 0"},
+            "batch": [{"same": "input 0"}, {"same": "input 1"}],
+            "stream": [{"same": "input 0"}],
+        }[way.removeprefix("a")]
+    )
 
 
 def test_another_way_is_told():
@@ -47,6 +48,19 @@ def test_what_is_watched_in_ours(way):
 
 def test_a_limit_that_is_ignored_is_seen():
     assert run(watch("ainvoke", LANGCHAIN, 6, {"max_concurrency": 2})).peak == 6
+
+
+@pytest.mark.parametrize("library", [OURS, LANGCHAIN], ids=["ours", "langchain"])
+@pytest.mark.parametrize("way", ["batch", "abatch"])
+def test_a_limit_on_the_inputs_is_seen(way, library):
+    assert run(watch(way, library, 1, {"max_concurrency": 2}, inputs=6)).peak == 2
+
+
+@EACH_WAY
+@pytest.mark.parametrize("library", [OURS, LANGCHAIN], ids=["ours", "langchain"])
+def test_each_branch_has_a_task_or_a_thread_of_its_own(way, library):
+    seen, branches = run(watch(way, library, 3)), 6 if way.endswith("batch") else 3
+    assert (seen.own_tasks, seen.threads) == ((branches, 0) if way.startswith("a") else (0, branches))
 
 
 @EACH_WAY

@@ -1,4 +1,4 @@
-"""Run calls on threads: the one mechanism behind every `invoke` and `batch` of the course."""
+"""Run calls on threads: the one mechanism behind `invoke` and `batch` of this lesson."""
 
 from concurrent.futures import BrokenExecutor
 from contextvars import copy_context

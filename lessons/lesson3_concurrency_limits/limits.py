@@ -1,4 +1,4 @@
-"""Run calls as tasks under a limit: the one mechanism behind `max_concurrency` on the event loop.
+"""Run calls as tasks under a limit: what stands behind `max_concurrency` on the event loop in this lesson.
 
 On threads the limit is the size of the pool: `run_on_threads(calls, max_workers)` of lesson 2.
 """

@@ -4,7 +4,7 @@ import asyncio
 
 
 class TokenBucket:
-    """Lets through `rate` callers a second; after a quiet time up to `burst` of them at once."""
+    """Lets `rate` callers a second through, up to `burst` at once: at most rate + burst - 1 in any second."""
 
     def __init__(self, rate, burst=1):
         self.rate, self.burst = rate, burst

@@ -7,10 +7,11 @@ PATIENCE = 2.0  # seconds that a case waits for code that may never end
 
 IN_FLIGHT = {
     "title": "How many are in flight?",
+    "reads": "numbers",
     "cases": [
         {
             "case": "the most requests at the service",
-            "expect": 100,
+            "expect": [100],
             "hint": "Follow a call: branches, limit, client, service. Which number is the smallest?",
         }
     ],
@@ -18,15 +19,24 @@ IN_FLIGHT = {
         {"answer": 150, "hint": "Does `ainvoke` of langchain-core look at `max_concurrency`?"},
         {"answer": 120, "hint": "The service would take 120. Do so many get through the client?"},
         {"answer": 400, "hint": "All branches start. Which of them get a connection?"},
+        {"answer": 1000, "hint": "That is the pool of openai's client. This one is aiohttp's."},
     ],
 }
 
+
+def the_ways(words):
+    """The words of an answer, without numbers. For the first, `ainvoke` does as well as `invoke`."""
+    ways = [word for word in words if not word.isdigit()]
+    return ["invoke", *ways[1:]] if ways[:1] == ["ainvoke"] else ways
+
+
 WHICH_WAY = {
     "title": "Which way?",
+    "reads": "words",
     "cases": [
         {
             "case": "the four situations",
-            "run": lambda answer: [str(each).strip().lower() for each in answer],
+            "run": the_ways,
             "expect": ["invoke", "astream", "ainvoke", "abatch"],
             "hint": "Is a loop running? One input or many? Is anything shown before the end?",
         }
@@ -37,8 +47,12 @@ WHICH_WAY = {
             "hint": "3: what do the other requests of the server do meanwhile?",
         },
         {
-            "answer": ["ainvoke", "astream", "ainvoke", "abatch"],
-            "hint": "1: it would work. Does a tool with three calls need an event loop?",
+            "answer": ["abatch", "astream", "ainvoke", "abatch"],
+            "hint": "1: how many inputs does this chain get?",
+        },
+        {
+            "answer": ["invoke", "ainvoke", "ainvoke", "abatch"],
+            "hint": "2: when does `ainvoke` hand over its first answer?",
         },
         {
             "answer": ["invoke", "astream", "ainvoke", "ainvoke"],
@@ -47,38 +61,82 @@ WHICH_WAY = {
     ],
 }
 
+NEVER = object()  # in place of a result: the call does not end by itself
+LAST = object()  # the call ends when no other one is left that could
+TURNS = 10  # of the loop, that a call takes before it ends, and its clean-up, too
 
-def run_fan_out(fan_out, limit, seconds, **outcomes):
-    """Run calls through `fan_out`; return its results, the peak, and who was cancelled.
 
-    outcomes: name to result, to an exception to raise, or to None for a call that never ends. Each call
-    that ends lets the others have a turn first.
+class Calls:
+    """Async functions with outcomes that are known, and what was seen of them.
+
+    outcomes: name to a result, an exception to raise, NEVER or LAST.
     """
-    now, peaks, cancelled = set(), [0], []
 
-    async def call(name):
-        now.add(name)
-        peaks.append(len(now))
+    def __init__(self, outcomes):
+        self.outcomes = outcomes
+        self.now, self.peak, self.cancelled = set(), 0, []
+        self.to_come = sum(each is not NEVER and each is not LAST for each in outcomes.values())
+
+    def by_name(self):
+        return {name: partial(self.call, name) for name in self.outcomes}
+
+    async def call(self, name):
+        outcome = self.outcomes[name]
+        self.now.add(name)
+        self.peak = max(self.peak, len(self.now))
         try:
-            for _ in range(5):
+            for _ in range(TURNS):
                 await asyncio.sleep(0)
-            if outcomes[name] is None:
-                await asyncio.sleep(2 * PATIENCE)
-            if isinstance(outcomes[name], Exception):
-                raise outcomes[name]
-            return outcomes[name]
+            if outcome is NEVER:
+                await asyncio.Event().wait()
+            while outcome is LAST and self.to_come:
+                await asyncio.sleep(0)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return "the last" if outcome is LAST else outcome
         except asyncio.CancelledError:
-            for _ in range(5):  # a clean-up that takes its time: whoever cancels must wait for it
+            for _ in range(TURNS):  # a clean-up that takes its time: whoever cancels must wait for it
                 await asyncio.sleep(0)
-            cancelled.append(name)
+            self.cancelled.append(name)
             raise
         finally:
-            now.discard(name)
+            self.now.discard(name)
+            self.to_come -= outcome is not NEVER and outcome is not LAST
+
+
+def run_fan_out(fan_out, limit, seconds, **outcomes):
+    """Run calls through `fan_out`; return its results, the peak, and whose cancellation is over by then."""
 
     async def main():
-        calls = {name: partial(call, name) for name in outcomes}
-        results = await asyncio.wait_for(fan_out(calls, limit, seconds), PATIENCE)
-        return results, max(peaks), sorted(cancelled)  # those whose clean-up is done by now
+        calls = Calls(outcomes)
+        results = await asyncio.wait_for(fan_out(calls.by_name(), limit, seconds), PATIENCE)
+        return results, calls.peak, sorted(calls.cancelled)
+
+    try:
+        return asyncio.run(main())
+    except TimeoutError:
+        return f"not done after {PATIENCE:g} s"
+
+
+def peaks_of_fan_out(fan_out, limits):
+    """The largest number of calls under way, of six, for each limit."""
+    six = dict.fromkeys("abcdef", "an answer")
+    return [run_fan_out(fan_out, limit, PATIENCE, **six)[1] for limit in limits]
+
+
+def cancel_fan_out(fan_out):
+    """Cancel `fan_out` in the middle of two endless calls, a third one queued; say what became of all."""
+
+    async def main():
+        calls = Calls({"a": NEVER, "b": NEVER, "c": NEVER})
+        fanning_out = asyncio.create_task(fan_out(calls.by_name(), 2, 10 * PATIENCE))
+        async with asyncio.timeout(PATIENCE):
+            while len(calls.now) < 2:
+                await asyncio.sleep(0)
+            fanning_out.cancel()
+            await asyncio.wait([fanning_out])
+            ended = "cancelled" if fanning_out.cancelled() else "not cancelled"
+            return f"fan_out_within {ended}", sorted(calls.cancelled), sorted(calls.now)
 
     try:
         return asyncio.run(main())
@@ -96,6 +154,30 @@ FAN_OUT = {
             "hint": "A semaphore around each call. Make all the tasks before you wait.",
         },
         {
+            "case": "at limits of 1, 2 and 5: how many of six are under way",
+            "run": lambda fan_out: peaks_of_fan_out(fan_out, [1, 2, 5]),
+            "expect": [1, 2, 5],
+            "hint": "As many permits as `limit` says.",
+        },
+        {
+            "case": "two at a time, and the first takes longest",
+            "run": lambda fan_out: run_fan_out(fan_out, 2, PATIENCE / 2, a=LAST, b=2, c=3, d=4),
+            "expect": ({"a": "the last", "b": 2, "c": 3, "d": 4}, 2, []),
+            "hint": "A free permit goes to the next call at once, and each result belongs to its name.",
+        },
+        {
+            "case": "answers that count as false",
+            "run": lambda fan_out: run_fan_out(fan_out, 3, PATIENCE, a=0, b="", c=None, d=[], e=False),
+            "expect": ({"a": 0, "b": "", "c": None, "d": [], "e": False}, 3, []),
+            "hint": "`None`, `0` and the empty text are answers, too. What tells you that a call has one?",
+        },
+        {
+            "case": "nothing to call",
+            "run": lambda fan_out: run_fan_out(fan_out, 3, PATIENCE),
+            "expect": ({}, 0, []),
+            "hint": "An empty dict gives an empty dict. `asyncio.wait` raises ValueError for no tasks.",
+        },
+        {
             "case": "one of three fails",
             "run": lambda fan_out: run_fan_out(fan_out, 3, PATIENCE, a=1, b=ValueError("no"), c=3),
             "expect": ({"a": 1, "c": 3}, 3, []),
@@ -103,15 +185,24 @@ FAN_OUT = {
         },
         {
             "case": "one of three never ends",
-            "run": lambda fan_out: run_fan_out(fan_out, 3, 0.3, a=1, b=None, c=3),
+            "run": lambda fan_out: run_fan_out(fan_out, 3, 0.3, a=1, b=NEVER, c=3),
             "expect": ({"a": 1, "c": 3}, 3, ["b"]),
             "hint": "A deadline for all, a dict of what has come, and the rest cancelled and waited for.",
         },
         {
             "case": "one at a time, and the first never ends",
-            "run": lambda fan_out: run_fan_out(fan_out, 1, 0.3, a=None, b=2),
+            "run": lambda fan_out: run_fan_out(fan_out, 1, 0.3, a=NEVER, b=2),
             "expect": ({}, 1, ["a"]),
-            "hint": "The seconds count for all calls together, also for one that still waits for a permit.",
+            "hint": "The seconds count for all calls together, also for one that still waits for a permit. "
+            "And all that is cancelled must have ended: a `gather` that is cancelled waits for the first, "
+            "unless it has `return_exceptions=True`.",
+        },
+        {
+            "case": "cancelled from outside, with two calls under way",
+            "run": cancel_fan_out,
+            "expect": ("fan_out_within cancelled", ["a", "b"], []),
+            "hint": "Whoever is cancelled cancels what it has started, waits for its end, and passes the "
+            "cancellation on. `async with asyncio.TaskGroup()` does all three.",
         },
     ],
 }
@@ -132,12 +223,12 @@ QUIZ = [
         ],
     },
     {
-        "question": "Your fan-out never has more than 100 requests in flight. What do you look at first?",
+        "question": "With aiohttp, never more than 100 requests are in flight. What do you look at first?",
         "options": ["the event loop", "the client's connection pool", "the number of cores"],
         "answer": 1,
         "why": [
             "It has no such limit.",
-            "aiohttp and httpx hold back at 100, unless told otherwise.",
+            "aiohttp holds back at 100, unless told otherwise. So does httpx; openai's client at 1,000.",
             "Waiting needs none.",
         ],
     },
