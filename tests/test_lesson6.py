@@ -14,7 +14,6 @@ from unittest.mock import Mock
 
 import aiohttp
 import httpx
-import jupytext
 import openai
 import pytest
 from anyio import to_thread
@@ -24,6 +23,7 @@ from langchain_core.outputs import Generation, LLMResult
 from langchain_core.runnables import RunnableLambda as LangChainLambda
 from langchain_core.runnables import RunnableParallel as LangChainParallel
 
+from helpers import builder
 from helpers.six_ways import WAYS
 from lessons.lesson6_at_scale import exercises
 from lessons.lesson6_at_scale.verdict import verdict, what_was_found
@@ -65,7 +65,7 @@ def test_the_cases_that_fail_are_named():
 
 
 LESSON = ROOT / "lessons/lesson6_at_scale"
-CELLS = [cell.source for cell in jupytext.read(LESSON / "lesson.md").cells if cell.cell_type == "code"]
+CELLS = [cell.source for cell in builder.read_cells(builder.Lesson(LESSON)) if cell.cell_type == "code"]
 
 
 def the_cell(start):
