@@ -220,19 +220,29 @@ def test_a_process_that_is_ended_from_outside_is_told():
 @posix
 def test_an_interrupt_of_the_cell_ends_the_run():
     """Ctrl-C, while the main thread waits for the run."""
-    begun = threading.Event()
+    begun, noticed = threading.Event(), threading.Event()
+
+    def raise_once(number, frame):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        noticed.set()
+        raise KeyboardInterrupt
 
     def interrupt():
         assert begun.wait(PATIENCE)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        while not noticed.wait(0.01):  # one that comes just before the main thread waits does not wake it
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     run = Run(LONG["a coroutine on the CPU"], LIBRARIES)
+    before = signal.signal(signal.SIGINT, raise_once)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        run.follow(lambda started, ended: begun.set() if started else None)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run.follow(lambda started, ended: begun.set() if started else None)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert run._process.returncode
-    thread.join()
 
 
 def test_an_error_of_whoever_looks_at_the_progress_ends_the_run():

@@ -1,6 +1,7 @@
 """Exercises of lesson 1 as plain data: cases with what is expected, typical wrong answers, hints."""
 
 import asyncio
+import threading
 
 from lessons.lesson1_async_execution.event_loop import EventLoop, sleep
 
@@ -41,42 +42,78 @@ FIND_THE_BLOCKING_CALL = {
 }
 
 
-def run_on_toy_loop(gather, naps):
-    """Gather one toy coroutine for each (name, seconds); return the results and the loop's clock."""
+PATIENCE = 2.0  # seconds that a case waits for branches that may never end
 
-    async def nap(name, seconds):
+
+def loop_of(gather):
+    """A new loop, of the class that the notebook of an answer defines: its loop knows its tasks only."""
+    own = getattr(gather, "__globals__", {}).get("EventLoop")
+    return own() if hasattr(own, "make_ready") else EventLoop()
+
+
+def run_on_toy_loop(gather, outcomes):
+    """Gather a toy coroutine for each (seconds, outcome), an exception being raised.
+
+    Returns the results, or the error in words, and the loop's clock.
+    """
+
+    async def nap(seconds, outcome):
         await sleep(seconds)
-        return name
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    loop = EventLoop()
-    coroutines = [nap(name, seconds) for name, seconds in naps]
+    loop = loop_of(gather)
+    coroutines = [nap(seconds, outcome) for seconds, outcome in outcomes]
     try:
         return loop.run(gather(loop, coroutines)), loop.now
+    except LookupError as error:
+        return f"{type(error).__name__}: {error}", loop.now
     finally:
         for each in coroutines:
             each.close()  # an answer may not have run them all: no warning for those
 
+
+FAILURE = LookupError("no answer")
 
 WRITE_GATHER = {
     "title": "Write gather for the toy loop",
     "cases": [
         {
             "case": "the results of two coroutines",
-            "run": lambda gather: run_on_toy_loop(gather, [("a", 0.01), ("b", 0.02)])[0],
+            "run": lambda gather: run_on_toy_loop(gather, [(0.01, "a"), (0.02, "b")])[0],
             "expect": ["a", "b"],
             "hint": "Make a task of each with loop.create_task(coroutine, name), then await the tasks.",
         },
         {
             "case": "the order of the list, though the last ends first",
-            "run": lambda gather: run_on_toy_loop(gather, [("a", 0.03), ("b", 0.02), ("c", 0.01)])[0],
+            "run": lambda gather: run_on_toy_loop(gather, [(0.03, "a"), (0.02, "b"), (0.01, "c")])[0],
             "expect": ["a", "b", "c"],
             "hint": "Await the tasks in the order in which you created them.",
         },
         {
             "case": "the loop's clock at the end, with naps of 0.03, 0.01 and 0.02 seconds",
-            "run": lambda gather: run_on_toy_loop(gather, [("a", 0.03), ("b", 0.01), ("c", 0.02)])[1],
+            "run": lambda gather: run_on_toy_loop(gather, [(0.03, "a"), (0.01, "b"), (0.02, "c")])[1],
             "expect": 0.03,
-            "hint": "The sum means one after another. Create all the tasks before you await the first.",
+            "hint": "They did not all overlap on this loop. Create all the tasks before you await the first.",
+        },
+        {
+            "case": "results that count as false",
+            "run": lambda gather: run_on_toy_loop(gather, [(0, 0), (0, None), (0, "")])[0],
+            "expect": [0, None, ""],
+            "hint": "`0`, `None` and the empty text are results, too.",
+        },
+        {
+            "case": "what comes out when the first of two fails",
+            "run": lambda gather: run_on_toy_loop(gather, [(0.01, FAILURE), (0.02, "b")])[0],
+            "expect": "LookupError: no answer",
+            "hint": "Awaiting a task that has failed raises its exception. Let it through.",
+        },
+        {
+            "case": "what comes out when the second of two fails",
+            "run": lambda gather: run_on_toy_loop(gather, [(0.02, "a"), (0.01, FAILURE)])[0],
+            "expect": "LookupError: no answer",
+            "hint": "Await every task, and let what it raises through.",
         },
         {
             "case": "no coroutines at all",
@@ -95,7 +132,7 @@ def run_two_that_meet(ainvoke):
         started = asyncio.Event()
 
         async def waits_for_second(value):
-            await started.wait()
+            await asyncio.wait_for(started.wait(), PATIENCE)
             return value
 
         async def second(value):
@@ -104,9 +141,9 @@ def run_two_that_meet(ainvoke):
 
         branches = {"first": waits_for_second, "second": second}
         try:
-            return await asyncio.wait_for(ainvoke(branches, 7), timeout=2)
+            return await asyncio.wait_for(ainvoke(branches, 7), PATIENCE)
         except TimeoutError:
-            return "the second branch had not started after 2 s"
+            return f"the second branch had not started after {PATIENCE:g} s"
 
     return asyncio.run(both())
 
@@ -120,15 +157,52 @@ def run_in_reverse(ainvoke):
 
         def branch(number):
             async def after_the_next(value):
-                await ended[number + 1].wait()
+                await asyncio.wait_for(ended[number + 1].wait(), PATIENCE)
                 ended[number].set()
                 return value + number
 
             return after_the_next
 
-        return await asyncio.wait_for(ainvoke({f"b{n}": branch(n) for n in range(6)}, 10), timeout=2)
+        try:
+            results = await asyncio.wait_for(ainvoke({f"b{n}": branch(n) for n in range(6)}, 10), PATIENCE)
+        except TimeoutError:
+            return f"not all had ended after {PATIENCE:g} s"
+        return list(results.items())
 
-    return list(asyncio.run(all_six()).items())
+    return asyncio.run(all_six())
+
+
+def where_they_run(ainvoke):
+    """Run three branches; return how often they are called, in how many tasks, on how many threads."""
+    tasks, threads = [], set()
+
+    async def branch(value):
+        tasks.append(asyncio.current_task())
+        threads.add(threading.get_ident())
+        return value
+
+    asyncio.run(ainvoke(dict.fromkeys("abc", branch), 1))
+    return len(tasks), len(set(tasks)), len(threads)
+
+
+def what_comes_out(ainvoke, outcomes):
+    """Run a branch for each outcome, an exception being raised; return the results, or the error in words."""
+
+    def branch(outcome):
+        async def give(value):
+            await asyncio.sleep(0)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        return give
+
+    try:
+        return asyncio.run(ainvoke({name: branch(outcome) for name, outcome in outcomes.items()}, 1))
+    except ExceptionGroup as group:
+        return ", ".join(f"{type(error).__name__}: {error}" for error in group.exceptions)
+    except LookupError as error:
+        return f"{type(error).__name__}: {error}"
 
 
 MAKE_IT_CONCURRENT = {
@@ -144,7 +218,25 @@ MAKE_IT_CONCURRENT = {
             "case": "six branches that end in reverse order",
             "run": run_in_reverse,
             "expect": [(f"b{number}", 10 + number) for number in range(6)],
-            "hint": "Return a dict of name to awaited result, in the order of the branches.",
+            "hint": "All six at the same time; then a dict of name to result, in the order of the branches.",
+        },
+        {
+            "case": "three branches: the calls made, the tasks and the threads that they run on",
+            "run": where_they_run,
+            "expect": (3, 3, 1),
+            "hint": "Call each branch once, and make a task of it on the loop that runs.",
+        },
+        {
+            "case": "results that count as false",
+            "run": lambda ainvoke: what_comes_out(ainvoke, {"a": 0, "b": None, "c": ""}),
+            "expect": {"a": 0, "b": None, "c": ""},
+            "hint": "`0`, `None` and the empty text are results, too.",
+        },
+        {
+            "case": "the exception of one of two branches",
+            "run": lambda ainvoke: what_comes_out(ainvoke, {"a": 1, "b": FAILURE}),
+            "expect": "LookupError: no answer",
+            "hint": "Awaiting a task that has failed raises its exception. Let it through.",
         },
         {
             "case": "no branches at all",
@@ -162,7 +254,7 @@ QUIZ = [
         "answer": 2,
         "why": [
             "That would be a plain function. An `async def` builds a coroutine object.",
-            "That is where the first `send` gets to. Nobody has sent anything yet.",
+            "Nobody has sent anything yet. And a `send` goes to the first pause, not the first `await`.",
             "The body runs when something drives it: `send`, an `await`, or a task on a loop.",
         ],
     },

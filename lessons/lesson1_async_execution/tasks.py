@@ -1,4 +1,4 @@
-"""Run calls as tasks: the one mechanism behind every `ainvoke` of the course."""
+"""Run calls as tasks: what this lesson's `ainvoke` is made of. Lessons 3 and 4 have versions of their own."""
 
 import asyncio
 

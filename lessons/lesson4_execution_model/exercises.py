@@ -6,11 +6,11 @@ PATIENCE = 2.0  # seconds that a case waits for code that may never end
 
 WORK_AND_SPAN = {
     "title": "Work, span, and two workers",
+    "reads": "numbers",
     "cases": [
         {
             "case": "span, work, and the least time with two workers",
-            "run": lambda answer: tuple(answer),
-            "expect": (4, 10, 5),
+            "expect": [4, 10, 5],
             "hint": "Span: the longest way from the root to a leaf. Work: the sum of all leaves. "
             "Two workers do two seconds of work a second.",
         }
@@ -32,11 +32,11 @@ WORK_AND_SPAN = {
 
 WHICH_ERROR = {
     "title": "Which error arrives?",
+    "reads": "letters",
     "cases": [
         {
             "case": "the branch whose error arrives: under invoke, then under ainvoke",
-            "run": lambda answer: "".join(filter(str.isalpha, "".join(answer))).lower(),
-            "expect": "ac",
+            "expect": "AC",
             "hint": "invoke: first in declared order, of those that failed. ainvoke: first in time.",
         }
     ],
@@ -52,46 +52,65 @@ WHICH_ERROR = {
 }
 
 
+NEVER = object()  # in place of a reply: the answer does not end by itself
+TURNS = 5  # of the loop, that whatever is cancelled takes to clean up
+
+
+async def clean_up():
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
 class Connection:
-    """Counts how often it was closed; `answer` gives `reply`, raises it, or with None never ends."""
+    """`answer` gives `reply`, raises it, or with NEVER does not end. log: what happened, in order."""
 
     def __init__(self, reply):
-        self.reply, self.closed = reply, 0
-        self.asked = asyncio.Event()
+        self.reply, self.log = reply, []
 
     async def answer(self):
-        if self.closed:
-            raise RuntimeError("the connection was closed before it was asked")
-        self.asked.set()
-        if self.reply is None:
-            await asyncio.sleep(PATIENCE)
+        self.log.append("asked")
+        try:
+            await asyncio.sleep(PATIENCE if self.reply is NEVER else 0)
+        except asyncio.CancelledError:
+            await clean_up()
+            raise
+        finally:
+            self.log.append("ended")
         if isinstance(self.reply, Exception):
             raise self.reply
         return self.reply
 
     def close(self):
-        self.closed += 1
+        self.log.append("closed")
 
 
 def ask_once(ask, reply):
-    """Ask a connection; cancel the asking where there is no reply. Returns what came of it."""
+    """Ask a connection; cancel the asking where there is no reply. Returns what came of it, and the log."""
 
     async def main():
         connection = Connection(reply)
         task = asyncio.create_task(ask(connection))
-        if reply is None:
-            await connection.asked.wait()
+        if reply is NEVER:
+            while not (task.done() or connection.log):
+                await asyncio.sleep(0)
             task.cancel()
         await asyncio.wait([task], timeout=PATIENCE)
-        if task.cancelled():
-            outcome = "cancelled"
-        else:
-            if isinstance(task.exception(), NotImplementedError):
-                raise task.exception()
-            outcome = repr(task.exception()) if task.exception() else task.result()
-        return outcome, f"closed {connection.closed} times"
+        log = list(connection.log)
+        return outcome_of(task, reply), log
 
     return asyncio.run(main())
+
+
+def outcome_of(task, reply):
+    if not task.done():
+        return f"not done after {PATIENCE:g} s"
+    if task.cancelled():
+        return "cancelled"
+    if (error := task.exception()) is None:
+        return task.result()
+    if isinstance(error, NotImplementedError):
+        raise error
+    return "that very error" if error is reply else f"another error: {error!r}"
 
 
 LET_IT_THROUGH = {
@@ -100,20 +119,27 @@ LET_IT_THROUGH = {
         {
             "case": "a reply",
             "run": lambda ask: ask_once(ask, "good"),
-            "expect": ("good", "closed 1 times"),
+            "expect": ("good", ["asked", "ended", "closed"]),
             "hint": "Return the reply, and close the connection once, on every way out.",
+        },
+        {
+            "case": "an empty reply",
+            "run": lambda ask: ask_once(ask, ""),
+            "expect": ("", ["asked", "ended", "closed"]),
+            "hint": "An empty text is a reply, too.",
         },
         {
             "case": "an error",
             "run": lambda ask: ask_once(ask, ValueError("no answer")),
-            "expect": ("ValueError('no answer')", "closed 1 times"),
+            "expect": ("that very error", ["asked", "ended", "closed"]),
             "hint": "`finally` runs on every way out, and lets the error through.",
         },
         {
             "case": "a cancellation",
-            "run": lambda ask: ask_once(ask, None),
-            "expect": ("cancelled", "closed 1 times"),
-            "hint": "Whoever catches CancelledError must raise it again. `finally` does not catch it.",
+            "run": lambda ask: ask_once(ask, NEVER),
+            "expect": ("cancelled", ["asked", "ended", "closed"]),
+            "hint": "Whoever catches CancelledError must raise it again; `finally` does not catch it. And "
+            "the answer must be cancelled, too, and have ended, before its connection is closed: `await` it.",
         },
     ],
 }
@@ -125,10 +151,10 @@ def run_collect(collect, outcomes):
     async def main():
         names = list(outcomes)
         ended = {name: asyncio.Event() for name in names}
-        running = []
+        made = []
 
         async def call(name):
-            running.append(name)
+            made.append(name)
             later = names[names.index(name) + 1 :]
             if later:
                 await asyncio.wait_for(ended[later[0]].wait(), PATIENCE)
@@ -137,7 +163,9 @@ def run_collect(collect, outcomes):
                 raise outcomes[name]
             return outcomes[name]
 
-        return await collect({name: lambda name=name: call(name) for name in names})
+        pair = await collect({name: lambda name=name: call(name) for name in names})
+        twice = sorted({name for name in made if made.count(name) > 1})
+        return f"made twice: {', '.join(twice)}" if twice else readable(pair, outcomes)
 
     try:
         return asyncio.run(main())
@@ -145,15 +173,18 @@ def run_collect(collect, outcomes):
         return "the calls did not run at the same time"
 
 
-def readable(pair):
+def readable(pair, outcomes):
     """(results, errors) with the errors as text; anything else unchanged."""
-    if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], dict):
-        return pair[0], {name: repr(error) for name, error in pair[1].items()}
+    if isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], dict):
+        errors = {
+            name: "its own" if error is outcomes.get(name) else repr(error) for name, error in pair[1].items()
+        }
+        return pair[0], errors
     return pair
 
 
 def cancel_collect(collect):
-    """Cancel a `collect` under way; return what became of its two calls and of itself."""
+    """Cancel a `collect` under way; return what had become of its two calls when it was over."""
 
     async def main():
         started, seen = {"a": asyncio.Event(), "b": asyncio.Event()}, []
@@ -163,7 +194,10 @@ def cancel_collect(collect):
             try:
                 await asyncio.sleep(PATIENCE)
             except asyncio.CancelledError:
-                seen.append(f"{name} was cancelled")
+                await clean_up()
+                if name == "b":
+                    await clean_up()
+                seen.append(f"{name} was cancelled and has ended")
                 raise
 
         task = asyncio.create_task(collect({name: lambda name=name: call(name) for name in started}))
@@ -183,29 +217,40 @@ COLLECT = {
     "title": "Wait for all and sort",
     "cases": [
         {
-            "case": "three results",
+            "case": "three results, of which the last comes first",
             "run": lambda collect: run_collect(collect, {"a": 1, "b": 2, "c": 3}),
             "expect": ({"a": 1, "b": 2, "c": 3}, {}),
             "hint": "Return two dicts: name to result, name to error. Make all tasks before you await one.",
         },
         {
+            "case": "results that count as false",
+            "run": lambda collect: run_collect(collect, {"a": 0, "b": None, "c": ""}),
+            "expect": ({"a": 0, "b": None, "c": ""}, {}),
+            "hint": "`0`, `None` and the empty text are results, too.",
+        },
+        {
             "case": "a failure among results",
-            "run": lambda collect: readable(run_collect(collect, {"a": 1, "b": ValueError("no"), "c": 3})),
-            "expect": ({"a": 1, "c": 3}, {"b": "ValueError('no')"}),
+            "run": lambda collect: run_collect(collect, {"a": 1, "b": ValueError("no"), "c": 3}),
+            "expect": ({"a": 1, "c": 3}, {"b": "its own"}),
             "hint": "A failed call is no reason to stop. Catch its exception and keep it under its name.",
         },
         {
             "case": "no calls at all",
             "run": lambda collect: run_collect(collect, {}),
             "expect": ({}, {}),
-            "hint": "With nothing to do, return two empty dicts.",
+            "hint": "With nothing to do, return two empty dicts. (`asyncio.wait` wants a task at least.)",
         },
         {
             "case": "a cancellation meanwhile",
             "run": cancel_collect,
-            "expect": ["a was cancelled", "b was cancelled", "collect was cancelled"],
-            "hint": "A cancellation is no result. Hand it on to every task, and do not catch it: "
-            "`asyncio.gather` does both.",
+            "expect": [
+                "a was cancelled and has ended",
+                "b was cancelled and has ended",
+                "collect was cancelled",
+            ],
+            "hint": "A cancellation is no result. Hand it on to every task, wait until all have ended, and "
+            "let it through. `asyncio.gather` with `return_exceptions=True` does all three, and so does a "
+            "TaskGroup.",
         },
     ],
 }
@@ -216,9 +261,9 @@ QUIZ = [
         "options": ["queued", "ready", "waiting"],
         "answer": 1,
         "why": [
-            "It has no permit to wait for. Queued is what the loop does not know of yet.",
+            "Queued is what waits for a permit or for a worker. This one waits for neither.",
             "It stands on the loop's ready queue. All it needs is the one thread.",
-            "Waiting is what it does at an `await`, after its first step.",
+            "Waiting is what it does once it has run to a pause.",
         ],
     },
     {
