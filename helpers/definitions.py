@@ -61,15 +61,10 @@ def definition(path: Path, name: str) -> str:
 
 def mark_new(new: str, old: str) -> str:
     """`new` with a comment at each statement that is not in `old`; at its first line if all of it is new."""
-    lines = new.splitlines()
+    lines, comments = new.splitlines(), _comments(new)
     matches = difflib.SequenceMatcher(None, _code(old), _code(new), autojunk=False).get_opcodes()
     added = {
         number for tag, _, _, start, end in matches if tag != "equal" for number in range(start + 1, end + 1)
-    }
-    comments = {
-        token.start[0]: token.start[1]
-        for token in tokenize.generate_tokens(io.StringIO(new).readline)
-        if token.type == tokenize.COMMENT
     }
     for number in _first_lines(ast.parse(new).body[0], added):
         line, column = lines[number - 1], comments.get(number)
@@ -144,9 +139,16 @@ def _split(source: str) -> tuple[str, str]:
     return "\n".join(lines[:end]).strip(), "\n".join(lines[end:]).strip("\n")
 
 
+def _comments(source: str) -> dict[int, int]:
+    """The number of each line that has a comment, and the column at which that begins."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.start[1] for token in tokens if token.type == tokenize.COMMENT}
+
+
 def _code(source: str) -> list[str]:
-    """The lines without the marks of an earlier comparison."""
-    return [re.sub(r"  # New$|(?<=# )New: ", "", line) for line in source.splitlines()]
+    """The lines without their comments: another comment is nothing new."""
+    comments = _comments(source)
+    return [line[: comments.get(number)].rstrip() for number, line in enumerate(source.splitlines(), 1)]
 
 
 def _first_lines(node, added: set[int]) -> Iterator[int]:

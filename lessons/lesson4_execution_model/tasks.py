@@ -101,8 +101,8 @@ async def run_as_tasks_with_limit(calls, limit):
             raise
 
     async def work():
-        for number, (name, call) in waiting:  # all workers pull from the same iterator
-            results[number] = await asyncio.create_task(run(call), name=name)
+        for place, (name, call) in waiting:  # all workers pull from the same iterator
+            results[place] = await asyncio.create_task(run(call), name=name)
             if failed or asyncio.current_task().cancelling():  # or the call has swallowed that
                 break
 
