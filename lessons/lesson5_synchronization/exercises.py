@@ -315,7 +315,7 @@ QUIZ = [
         "options": ["3 ms less", "6 ms less", "as long as before"],
         "answer": 2,
         "why": [
-            "That branch ends 3 ms earlier, and then waits 3 ms longer.",
+            "That branch ends 3 ms earlier, and has 3 ms more of slack.",
             "The join is where the last one ends, and that is another.",
             "It only has more slack now. The straggler decides.",
         ],
@@ -361,7 +361,7 @@ QUIZ = [
         ],
     },
     {
-        "question": "Each of 100 branches is slow in 1 % of the calls. How often is one of them slow?",
+        "question": "Each of 100 branches is slow in 1 % of the calls, independently. How often is one slow?",
         "options": ["in 1 % of the calls", "in about 63 %", "always"],
         "answer": 1,
         "why": [
