@@ -6,9 +6,10 @@ from operator import itemgetter
 
 from answers import Right, Wrong, prediction, row
 from lessons import RunnableLambda, RunnableParallel, RunnablePick, RunnableSequence
+from lessons.lesson4_execution_model.runnable_parallel import RunnableParallel as Lesson4Parallel
 from lessons.lesson5_synchronization.streaming import AddableDict, add_up
 
-SHORT = 0.2  # seconds, for answers that never end
+SHORT = 0.5  # seconds that a case waits for an answer that never ends
 
 # --- TAKE_OUT_THE_JOIN
 
@@ -19,6 +20,11 @@ def with_sequences(load, parse, ask, check):
 
 def with_pipe(load, parse, ask, check):
     return RunnableParallel(model=RunnableLambda(ask).pipe(check), page=RunnableLambda(load).pipe(parse))
+
+
+def on_lesson_4(load, parse, ask, check):
+    """The notebook has this class, too."""
+    return Lesson4Parallel(page=RunnableSequence(load, parse), model=RunnableSequence(ask, check))
 
 
 def one_function_a_branch(load, parse, ask, check):
@@ -159,6 +165,7 @@ CHAINS = {
     "other right shapes": [
         Right(with_sequences),
         Right(with_pipe),
+        Right(on_lesson_4),
         Right(one_function_a_branch),
         Right(a_task_group),
     ],
@@ -273,7 +280,7 @@ async def closes_without_waiting(chain, value, enough):
                 break
     finally:
         closing = asyncio.ensure_future(stream.aclose())
-        closing.add_done_callback(lambda closing: closing.exception())
+        closing.add_done_callback(lambda closing: closing.cancelled() or closing.exception())
     return total
 
 
