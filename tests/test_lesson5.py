@@ -1198,6 +1198,44 @@ def test_a_party_cancelled_just_after_the_last_one_came_goes_no_further(barrier_
     assert log[-2:] == ["b comes", "b goes"]
 
 
+def test_only_abort_breaks_asyncios_barrier():
+    async def main():
+        barrier = asyncio.Barrier(3)
+        waiters = [asyncio.create_task(barrier.wait()) for _ in range(2)]
+        await settle()
+        waiters[0].cancel()
+        await settle()
+        assert not barrier.broken and not waiters[1].done()
+        await barrier.abort()
+        with pytest.raises(asyncio.BrokenBarrierError):
+            await waiters[1]
+        with pytest.raises(asyncio.BrokenBarrierError):
+            await barrier.wait()
+        return barrier.broken
+
+    assert run(main())
+
+
+def test_the_timeout_of_one_breaks_a_barrier_of_threads_for_all():
+    barrier, ended = threading.Barrier(3), []
+
+    def party(timeout):
+        try:
+            barrier.wait(timeout)
+        except threading.BrokenBarrierError:
+            ended.append(timeout)
+
+    patient = threading.Thread(target=party, args=(PATIENCE,))
+    patient.start()
+    while barrier.n_waiting < 1:
+        threading.Event().wait(0.001)
+    party(0.01)
+    patient.join()
+    party(PATIENCE + 1)
+    assert sorted(ended) == [0.01, PATIENCE, PATIENCE + 1]
+    assert barrier.broken
+
+
 @pytest.mark.parametrize("parties", [0, -1, 2.5, True, "5", None])
 def test_parties_are_one_or_more(parties):
     with pytest.raises(ValueError) as caught:
