@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import partial
 from unittest import mock
 
 from helpers.six_ways import INPUT, WAYS, call_async, call_sync
@@ -167,17 +168,28 @@ def lets_others_run(work: Callable[[], object], first: Callable[[], object] = in
         thread.join(PATIENCE)
 
 
+class _PollFd(ctypes.Structure):
+    _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
+
+
+def _wait_with_the_gil(quiet: socket.socket, milliseconds: int = 20) -> None:
+    """Wait for a socket on which nothing comes, in a call of C that keeps the GIL (so PyDLL has it)."""
+    if sys.platform == "win32":
+        ctypes.PyDLL("kernel32").Sleep(milliseconds)
+    else:
+        ctypes.PyDLL(None).poll(ctypes.byref(_PollFd(quiet.fileno(), 1, 0)), 1, milliseconds)
+
+
 def gil() -> dict[str, bool]:
     """Whether the GIL stands in the way of threads that compute, and of threads that wait."""
-    library = ctypes.PyDLL("kernel32" if sys.platform == "win32" else None)  # PyDLL: calls keep the GIL
-    keep, unit = (library.Sleep, 1) if sys.platform == "win32" else (library.usleep, 1000)
     here, there = socket.socketpair()
     with here, there:
         here.settimeout(PATIENCE)
         reads = lets_others_run(lambda: here.recv(1), lambda: there.send(b"."))
+        polls = lets_others_run(partial(_wait_with_the_gil, here))
     computes = lets_others_run(lambda: sum(n * n for n in range(100_000)))
     return {
         "computing in Python has to take turns": not computes,
         "waiting for a socket lets others run": reads,
-        "waiting in C code that keeps the GIL lets others run": lets_others_run(lambda: keep(20 * unit)),
+        "waiting for a socket in C code that keeps the GIL does": polls,
     }

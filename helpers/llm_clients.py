@@ -109,7 +109,10 @@ class AsyncLLMClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncLLMClient:
-        connector = aiohttp.TCPConnector(limit=self._max_connections or 0)  # aiohttp's 0: no limit
+        connector = aiohttp.TCPConnector(
+            limit=self._max_connections or 0,  # aiohttp's 0: no limit
+            resolver=aiohttp.ThreadedResolver(),  # asyncio's own way, also where aiodns is installed
+        )
         self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
         return self
 

@@ -9,14 +9,16 @@ import threading
 from contextlib import aclosing, closing, suppress
 from contextvars import ContextVar
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from random import Random
 
 import pytest
+from langchain_core import runnables
 from leftovers import PATIENCE, Stop, cancelled_while, fail, for_ever, give, gives_up, run, stops
 from ways import collect
 
+import lessons
+from helpers import run_on_virtual_clock
 from lessons import (
     Runnable,
     RunnableAssign,
@@ -1196,6 +1198,44 @@ def test_a_party_cancelled_just_after_the_last_one_came_goes_no_further(barrier_
     assert log[-2:] == ["b comes", "b goes"]
 
 
+def test_only_abort_breaks_asyncios_barrier():
+    async def main():
+        barrier = asyncio.Barrier(3)
+        waiters = [asyncio.create_task(barrier.wait()) for _ in range(2)]
+        await settle()
+        waiters[0].cancel()
+        await settle()
+        assert not barrier.broken and not waiters[1].done()
+        await barrier.abort()
+        with pytest.raises(asyncio.BrokenBarrierError):
+            await waiters[1]
+        with pytest.raises(asyncio.BrokenBarrierError):
+            await barrier.wait()
+        return barrier.broken
+
+    assert run(main())
+
+
+def test_the_timeout_of_one_breaks_a_barrier_of_threads_for_all():
+    barrier, ended = threading.Barrier(3), []
+
+    def party(timeout):
+        try:
+            barrier.wait(timeout)
+        except threading.BrokenBarrierError:
+            ended.append(timeout)
+
+    patient = threading.Thread(target=party, args=(PATIENCE,))
+    patient.start()
+    while barrier.n_waiting < 1:
+        threading.Event().wait(0.001)
+    party(0.01)
+    patient.join()
+    party(PATIENCE + 1)
+    assert sorted(ended) == [0.01, PATIENCE, PATIENCE + 1]
+    assert barrier.broken
+
+
 @pytest.mark.parametrize("parties", [0, -1, 2.5, True, "5", None])
 def test_parties_are_one_or_more(parties):
     with pytest.raises(ValueError) as caught:
@@ -1526,81 +1566,191 @@ def test_a_branch_that_is_always_or_never_slow():
     assert simulate(3, 0, 10, Random(1)) == simulate(0, 1, 10, Random(1)) == 0
 
 
-# --- the exercises
+# --- what langchain-core does, as the lesson says it
 
 
-def build(load, parse, ask, check):
-    return RunnableParallel(page=RunnableLambda(load) | parse, model=RunnableLambda(ask) | check)
+async def at_once(value):
+    return value
 
 
-def build_with_a_join(load, parse, ask, check):
-    first = RunnableParallel(page=load, model=ask)
-    second = {
-        "page": itemgetter("page") | RunnableLambda(parse),
-        "model": itemgetter("model") | RunnableLambda(check),
-    }
-    return first | second
+class NeverEnds:
+    def __init__(self):
+        self.began, self.ended = asyncio.Event(), False
+
+    async def __call__(self, value):
+        self.began.set()
+        try:
+            await for_ever()
+        finally:
+            self.ended = True
 
 
-def build_half_repaired(load, parse, ask, check):
-    first = RunnableParallel(page=load, model=RunnableLambda(ask) | check)
-    return first | RunnableParallel(
-        page=itemgetter("page") | RunnableLambda(parse), model=itemgetter("model")
-    )
-
-
-async def until(chain, value, enough):
-    total = None
-    async with aclosing(chain.astream(value)) as parts:
-        async for part in parts:
-            total = part if total is None else total + part
-            if enough(total):
-                break
-    return total
-
-
-async def until_left_open(chain, value, enough):
-    total = None
-    async for part in chain.astream(value):
-        total = part if total is None else total + part
-        if enough(total):
+async def closes(parts):
+    async with aclosing(parts):
+        async for _ in parts:
             break
-    return total
 
 
-async def until_the_end(chain, value, enough):
-    return await chain.ainvoke(value)
+async def raises(parts):
+    async with aclosing(parts):
+        async for _ in parts:
+            raise LookupError("the reader's own")
 
 
-async def until_overwriting(chain, value, enough):
-    total = {}
-    async with aclosing(chain.astream(value)) as parts:
-        async for part in parts:
-            total.update(part)
-            if enough(total):
-                break
-    return total
+async def breaks_and_drops(parts):
+    async for _ in parts:
+        break
+    del parts
+    gc.collect()
 
 
-def outcomes(exercise, answer):
-    return [case.get("run", lambda value: value)(answer) == case["expect"] for case in exercise["cases"]]
+async def is_cancelled(parts):
+    async with aclosing(parts):
+        async for _ in parts:
+            asyncio.current_task().cancel()
 
 
-def test_the_right_answers_pass_every_case():
-    assert all(outcomes(exercises.SLACK, (3, 0, 5, 1)))
-    assert all(outcomes(exercises.WHICH_ONE, ["Semaphore", "latch ", "event", "barrier"]))
-    assert all(outcomes(exercises.TAKE_OUT_THE_JOIN, build))
-    assert all(outcomes(exercises.STOP_WHEN_ENOUGH, until))
+@pytest.mark.parametrize("leave", [closes, raises, breaks_and_drops, is_cancelled])
+@pytest.mark.parametrize(("library", "ends"), [(runnables, False), (lessons, True)])
+def test_what_becomes_of_a_branch_however_the_reader_of_an_astream_leaves(library, ends, leave):
+    async def main():
+        before, never = asyncio.all_tasks(), NeverEnds()
+        chain = library.RunnableParallel(
+            quick=library.RunnableLambda(at_once), slow=library.RunnableLambda(never.__call__)
+        )
+        reader = asyncio.create_task(leave(chain.astream(1)))
+        await asyncio.wait([reader])
+        await settle(50)
+        left, ended = asyncio.all_tasks() - before, never.ended
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        assert never.began.is_set()
+        assert ended is ends
+        assert bool(left) is not ends
+        with suppress(LookupError, asyncio.CancelledError):
+            reader.result()
+
+    asyncio.run(main())
 
 
-def test_typical_mistakes_fail_the_case_that_is_about_them(monkeypatch):
-    monkeypatch.setattr(exercises, "PATIENCE", 0.2)
-    assert outcomes(exercises.TAKE_OUT_THE_JOIN, build_with_a_join) == [False, False]
-    assert outcomes(exercises.TAKE_OUT_THE_JOIN, build_half_repaired) == [True, False]
-    assert outcomes(exercises.TAKE_OUT_THE_JOIN, lambda *steps: {}) == [False, False]
-    assert outcomes(exercises.STOP_WHEN_ENOUGH, until_left_open) == [False, False, True]
-    assert outcomes(exercises.STOP_WHEN_ENOUGH, until_the_end) == [False, False, True]
-    assert outcomes(exercises.STOP_WHEN_ENOUGH, until_overwriting) == [True, True, False]
-    for exercise in (exercises.SLACK, exercises.WHICH_ONE):
-        for wrong in exercise["wrong"]:
-            assert outcomes(exercise, wrong["answer"]) == [False]
+def test_closing_langchains_stream_waits_for_what_runs_and_what_is_queued():
+    go_on, ended = threading.Event(), []
+
+    def waits(value):
+        assert go_on.wait(PATIENCE)
+        ended.append(value)
+
+    branches = {"quick": runnables.RunnableLambda(lambda value: value)}
+    branches |= {f"{number}": runnables.RunnableLambda(waits) for number in range(4)}
+    parts = runnables.RunnableParallel(branches).stream(1, {"max_concurrency": 2})
+    assert next(parts) == {"quick": 1}
+    assert ended == []
+    go_on.set()
+    parts.close()
+    assert ended == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("library", "way", "has_come"),
+    [
+        (runnables, "invoke", False),
+        (runnables, "ainvoke", True),
+        (lessons, "invoke", False),
+        (lessons, "ainvoke", False),
+    ],
+)
+def test_whether_a_failure_comes_while_a_sibling_runs(library, way, has_come):
+    error_has_come, seen, ended = threading.Event(), [], threading.Event()
+
+    def sibling(value):
+        seen.append(error_has_come.wait(PATIENCE if has_come else 0.05))
+        ended.set()
+
+    async def main():
+        chain = library.RunnableParallel(a=sibling, b=lambda value: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            chain.invoke(1) if way == "invoke" else await chain.ainvoke(1)
+        error_has_come.set()
+        await asyncio.to_thread(ended.wait, PATIENCE)
+
+    asyncio.run(main())  # langchain-core leaves tasks
+    assert seen == [has_come]
+
+
+# --- the exercises and the quiz
+
+
+def sleeps(seconds):
+    async def branch(value):
+        await asyncio.sleep(seconds)
+        return asyncio.get_running_loop().time()
+
+    return branch
+
+
+def test_the_expected_slack_is_that_of_four_branches():
+    ended, join = run_on_virtual_clock(
+        RunnableParallel({f"{seconds}": sleeps(seconds) for seconds in (4, 7, 2, 6)}).ainvoke(None)
+    )
+    start = join - max(ended.values())
+    assert [join - start - each for each in ended.values()] == exercises.SLACK["cases"][0]["expect"]
+
+
+def seconds_of(*durations):
+    return run_on_virtual_clock(RunnableParallel({f"{n}": sleeps(n) for n in durations}).ainvoke(None))[1]
+
+
+def walk_to_a_barrier_of_three():
+    async def main():
+        barrier, suspended = Barrier(3), []
+        for name in ("the first to come", "the second", "the last to come"):
+            party = barrier.wait()
+            try:
+                party.send(None)
+                suspended.append(party)
+            except StopIteration:
+                [each.close() for each in suspended]
+                return name
+
+    return run(main())
+
+
+CHAIN = RunnableParallel(a=len, b=str.split) | str
+
+WHAT_HAPPENS = [
+    lambda: "as long as before" if seconds_of(12, 6, 9) == seconds_of(12, 3, 9) else "less",
+    None,  # a definition: tested with `test_what_stands_behind_the_dict`
+    lambda: "one dict with two keys" if {"a": len} | {"b": str} == {"a": len, "b": str} else "",
+    walk_to_a_barrier_of_three,
+    lambda: {1: "one", 0: "none", 2: "one for each branch"}[len(list(CHAIN.stream("a b")))],
+    lambda: f"in about {100 * chance_of_a_straggler(100, 0.01):.0f} %",
+]
+
+
+@pytest.mark.parametrize(("item", "happens"), list(zip(exercises.QUIZ, WHAT_HAPPENS, strict=True)))
+def test_the_answer_of_the_quiz_is_what_happens(item, happens):
+    if happens is not None:
+        assert item["options"][item["answer"]] == happens()
+
+
+def test_what_stands_behind_the_dict():
+    """A join: a branch that has ended is gone while the caller still waits."""
+
+    async def main():
+        go_on, tasks = asyncio.Event(), []
+
+        async def quick(value):
+            tasks.append(asyncio.current_task())
+
+        async def slow(value):
+            await go_on.wait()
+
+        caller = asyncio.create_task(RunnableParallel(quick=quick, slow=slow).ainvoke(1))
+        await settle()
+        assert tasks[0].done() and not caller.done()
+        go_on.set()
+        await caller
+
+    run(main())
+    assert exercises.QUIZ[1]["options"][exercises.QUIZ[1]["answer"]] == "a join"

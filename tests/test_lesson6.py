@@ -105,7 +105,7 @@ class Anything:
     def __eq__(self, other):
         return self.answer
 
-    __ne__ = __eq__
+    __ne__ = __lt__ = __gt__ = __eq__
     __hash__ = None
 
     def __contains__(self, other):
@@ -140,6 +140,8 @@ async def ledger_if(answer):
         "in_a_script": seen,
         "refused": observe,
         "with_limit_5": lambda: None,
+        "asyncio": asyncio,
+        **dict.fromkeys(["LangChainParallel", "LangChainLambda", "with_permits", "with_abatch"]),
         "CHAINS": {"a chain": None},
         "requests_for": lambda chain: [1] if answer else [1, 1],
         "what_was_found": what_was_found,
@@ -150,8 +152,10 @@ async def ledger_if(answer):
         "LANGCHAIN = LIBRARIES",
         "own_task = ",
         "no_threads = ",
-        "how_many = ",
+        "as_tasks[",
+        "hundred = {",
         "only_5 = ",
+        "fewer = ",
         "scale = {",
         "ten_thousand = {",
         "CLAIMS = [",

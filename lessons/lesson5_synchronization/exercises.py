@@ -2,17 +2,19 @@
 
 import asyncio
 
-from lessons.lesson5_synchronization.runnable import Runnable
+from lessons.lesson3_concurrency_limits.exercises import said
+from lessons.lesson4_execution_model.runnable import Runnable
+from lessons.lesson5_synchronization.runnable import RunnableLambda
 from lessons.lesson5_synchronization.runnable_parallel import RunnableParallel
 
 PATIENCE = 2.0  # seconds that a case waits for code that may never end
 
 SLACK = {
     "title": "Who could take their time?",
+    "reads": "numbers",
     "cases": [
         {
             "case": "the slack of each of the four",
-            "run": lambda answer: list(answer),
             "expect": [3, 0, 5, 1],
             "hint": "When is the join? How long before that has each ended?",
         }
@@ -28,10 +30,11 @@ SLACK = {
 
 WHICH_ONE = {
     "title": "Which one is it?",
+    "reads": "words",
     "cases": [
         {
             "case": "what fits the four situations",
-            "run": lambda answer: [str(each).strip().lower() for each in answer],
+            "run": lambda words: [word for word in words if not word.isdigit()],  # "1. semaphore"
             "expect": ["semaphore", "latch", "event", "barrier"],
             "hint": "For each: who waits, for what, and how often? The table in section 2 has the answers.",
         }
@@ -57,100 +60,171 @@ WHICH_ONE = {
 }
 
 
-def run_chain(build, first_to_wait):
-    """Run the chain; the first step of one branch waits until the second step of the other has begun.
+class UnderWay:
+    """Counts the calls that are under way; one that is cancelled takes a moment to clean up."""
 
-    first_to_wait: "load" or "ask", which of the two first steps waits. Returns the chain's answer.
+    def __init__(self):
+        self.calls, self.under_way, self.begun = [], 0, {}
+
+    def has_begun(self, name):
+        return self.begun.setdefault(name, asyncio.Event())
+
+    async def call(self, name, work):
+        self.calls.append(name)
+        self.under_way += 1
+        self.has_begun(name).set()
+        try:
+            await asyncio.sleep(0)
+            return await work()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            raise
+        finally:
+            self.under_way -= 1
+
+
+async def for_ever():
+    await asyncio.Event().wait()
+
+
+async def end_of(task, seen):
+    """What a task returns or raises, and how many calls are under way at that moment."""
+    await asyncio.wait([task], timeout=PATIENCE)
+    if not task.done():
+        task.cancel()
+        return f"nothing for {PATIENCE:g} s", seen.under_way
+    left = seen.under_way  # as it is now: asyncio.run closes what is still open
+    return said(task.result), left
+
+
+def run_chain(build, value="page", *, waits=None, fails=None, endless=(), returns=None, cancel=False):
+    """Run the chain; return what comes out, the steps under way then, and the names of all that began.
+
+    waits: "load" or "ask", a first step that goes on when the second of the other branch has begun.
+    fails: a first step that raises a LookupError when the other has begun. returns: a dict of what
+    steps return. cancel: the chain is cancelled when both first steps have begun.
     """
+    second, first = {"load": "check", "ask": "parse"}, {"load": "ask", "ask": "load"}  # of the other branch
+    past = {"load": "loaded", "parse": "parsed", "ask": "asked", "check": "checked"}
 
     async def main():
-        begun = {"load": asyncio.Event(), "ask": asyncio.Event()}  # the second step of the other branch
+        seen = UnderWay()
 
-        async def begin(name, value):
-            if name == first_to_wait:
-                await asyncio.wait_for(begun[name].wait(), PATIENCE)
-            return f"{value} {name}ed"
+        def step(name):
+            async def work(value):
+                if name in endless:
+                    await for_ever()
+                if name == waits:
+                    await seen.has_begun(second[name]).wait()
+                if name == fails:
+                    await seen.has_begun(first[name]).wait()
+                    raise LookupError(name)
+                return returns[name] if returns and name in returns else f"{value} {past[name]}"
 
-        async def load(value):
-            return await begin("load", value)
+            async def step(value):
+                return await seen.call(name, lambda: work(value))
 
-        async def parse(value):
-            begun["ask"].set()
-            return value + " parsed"
+            return step
 
-        async def ask(value):
-            return await begin("ask", value)
-
-        async def check(value):
-            begun["load"].set()
-            return value + " checked"
-
-        chain = build(load, parse, ask, check)
+        chain = build(*map(step, past))
         if not isinstance(chain, Runnable):
-            return f"build returned a {type(chain).__name__}, which is no runnable of your library"
-        return await chain.ainvoke("page")
+            return f"build returned a {type(chain).__name__}, which is no runnable of your library", 0, []
+        task = asyncio.ensure_future(chain.ainvoke(value))
+        if cancel:
+            begun = [asyncio.ensure_future(seen.has_begun(name).wait()) for name in first]
+            await asyncio.wait(begun, timeout=PATIENCE)
+            task.cancel()
+        return *await end_of(task, seen), sorted(seen.calls)
 
-    try:
-        return asyncio.run(main())
-    except TimeoutError:
-        return f"{first_to_wait} waited in vain: a second step waits for a first step that it does not need"
+    return asyncio.run(main())
 
 
 TAKE_OUT_THE_JOIN = {
     "title": "Take out the join",
     "cases": [
+        *(
+            {
+                "case": f"the answer, while {name} goes on until {other} has begun",
+                "run": lambda build, name=name: run_chain(build, waits=name)[0],
+                "expect": {"page": "page loaded parsed", "model": "page asked checked"},
+                "hint": "A branch may be a sequence: a runnable `|` what comes after it. Then one join is "
+                f"left. If nothing came, {other} still waits for {name}, which it does not need.",
+            }
+            for name, other in (("load", "check"), ("ask", "parse"))
+        ),
         {
-            "case": f"the answer, while {name} goes on until {other} has begun",
-            "run": lambda build, name=name: run_chain(build, name),
-            "expect": {"page": "page loaded parsed", "model": "page asked checked"},
-            "hint": "A branch may be a sequence: a runnable `|` what comes after it. Then one join is left.",
-        }
-        for name, other in (("load", "check"), ("ask", "parse"))
+            "case": "the steps that are called",
+            "run": lambda build: run_chain(build)[2],
+            "expect": ["ask", "check", "load", "parse"],
+            "hint": "Each step runs once for each call of the chain.",
+        },
+        {
+            "case": "an empty page",
+            "run": lambda build: run_chain(build, "")[0],
+            "expect": {"page": " loaded parsed", "model": " asked checked"},
+            "hint": "An empty text is a value as all others: it goes through every step.",
+        },
+        {
+            "case": "first steps that return None and 0",
+            "run": lambda build: run_chain(build, returns={"load": None, "ask": 0})[0],
+            "expect": {"page": "None parsed", "model": "0 checked"},
+            "hint": "The second step is given what the first has returned, whatever that is.",
+        },
+        {
+            "case": "load fails while ask runs: what comes out, and the steps under way then",
+            "run": lambda build: run_chain(build, fails="load", endless=["ask"])[:2],
+            "expect": ("LookupError", 0),
+            "hint": "Let RunnableParallel run the branches: it cancels the others, and waits for them.",
+        },
+        {
+            "case": "cancelled from outside: what comes out, and the steps under way then",
+            "run": lambda build: run_chain(build, endless=["load", "ask"], cancel=True)[:2],
+            "expect": ("CancelledError", 0),
+            "hint": "Let RunnableParallel run the branches: it hands the cancellation on to them.",
+        },
     ],
 }
 
 
-class Parts:
-    """A chain of three branches: two answer when they are asked to, the third never does."""
+def stream_until(until, keys, *, fails=False, raises=False, cancel=False):
+    """Stream three branches that answer and a fourth that never does, until there are `keys` keys.
 
-    def __init__(self):
-        self.closed = []
-        self.chain = RunnableParallel(first=self.first, second=self.second, third=self.third)
-        self.first_seen = asyncio.Event()
-
-    async def first(self, value):
-        return 1
-
-    async def second(self, value):
-        await asyncio.wait_for(self.first_seen.wait(), PATIENCE)
-        return 2
-
-    async def third(self, value):
-        try:
-            await asyncio.sleep(2 * PATIENCE)
-        finally:
-            self.closed.append("third")
-
-    def enough(self, keys):
-        def enough(total):
-            self.first_seen.set()
-            return len(total) >= keys
-
-        return enough
-
-
-def stream_until(until, keys):
-    """Return what `until` gives when `keys` keys are enough, and whether the third branch was closed."""
+    Each answers when `enough` has been asked about the one before. fails: the second raises a LookupError.
+    raises: `enough` raises a ValueError when it is asked. cancel: `until` is cancelled then.
+    Returns what comes out, the branches under way then, and the names of all that began.
+    """
 
     async def main():
-        parts = Parts()
-        total = await asyncio.wait_for(until(parts.chain, "review", parts.enough(keys)), PATIENCE)
-        return total, list(parts.closed)  # as it is now: asyncio.run closes what is still open
+        seen, turns = UnderWay(), [asyncio.Event() for _ in range(4)]
+        turns[0].set()
 
-    try:
-        return asyncio.run(main())
-    except TimeoutError:
-        return "waited for more than was asked for"
+        def branch(place, name):
+            async def work():
+                await turns[place].wait()
+                if fails and place == 1:
+                    raise LookupError(name)
+                return place + 1 if place < 3 else await for_ever()
+
+            async def branch(value):
+                return await seen.call(name, work)
+
+            return branch
+
+        def enough(total):
+            for turn in turns[: len(total) + 1]:
+                turn.set()
+            if raises:
+                raise ValueError("not to be compared")
+            if cancel:
+                asyncio.get_running_loop().call_soon(task.cancel)
+            return len(total) >= keys
+
+        names = ["first", "second", "third", "fourth"]
+        chain = RunnableParallel({name: branch(place, name) for place, name in enumerate(names)})
+        task = asyncio.ensure_future(until(chain, "review", enough))
+        return *await end_of(task, seen), sorted(seen.calls)
+
+    return asyncio.run(main())
 
 
 async def words(value):
@@ -158,36 +232,79 @@ async def words(value):
         yield word + " "
 
 
-def stream_to_the_end(until):
-    """Return what `until` gives when it is never enough; one branch comes in several parts."""
-
-    async def main():
-        return await until(RunnableParallel(a=words, b=len), "so it is", lambda total: False)
-
-    return asyncio.run(main())
+def never(total):
+    return False
 
 
 STOP_WHEN_ENOUGH = {
     "title": "Stop when it is enough",
     "cases": [
         {
-            "case": "one key is enough",
-            "run": lambda until: stream_until(until, 1),
-            "expect": ({"first": 1}, ["third"]),
+            "case": "one key is enough: the sum, and the branches under way then",
+            "run": lambda until: stream_until(until, 1)[:2],
+            "expect": ({"first": 1}, 0),
             "hint": "Start with the first part (`{}` has no `+`), and ask `enough` after each. "
-            "Close the stream before you return: then third is closed.",
+            "Close the stream, and await that, before you return: then no branch is under way.",
         },
         {
-            "case": "two keys are enough",
-            "run": lambda until: stream_until(until, 2),
-            "expect": ({"first": 1, "second": 2}, ["third"]),
-            "hint": "Add the parts up with `+`, starting with the first.",
+            "case": "two keys are enough: the sum, and the branches under way then",
+            "run": lambda until: stream_until(until, 2)[:2],
+            "expect": ({"first": 1, "second": 2}, 0),
+            "hint": "Add the parts up with `+`, starting with the first. Ask `enough` about the sum.",
+        },
+        {
+            "case": "three keys are enough: the sum, and the branches under way then",
+            "run": lambda until: stream_until(until, 3)[:2],
+            "expect": ({"first": 1, "second": 2, "third": 3}, 0),
+            "hint": "Go on until `enough` says so, however many parts that takes.",
+        },
+        {
+            "case": "the branches that are called",
+            "run": lambda until: stream_until(until, 2)[2],
+            "expect": ["first", "fourth", "second", "third"],
+            "hint": "Stream the chain once: each `astream` calls every branch.",
         },
         {
             "case": "never enough",
-            "run": stream_to_the_end,
+            "run": lambda until: until(RunnableParallel(a=words, b=len), "so it is", never),
             "expect": {"a": "so it is ", "b": 8},
             "hint": "At the end, return the sum of all parts. What has the same key adds up, with `+`.",
+        },
+        {
+            "case": "a chain whose parts are texts, and more than four letters are enough",
+            "run": lambda until: until(RunnableLambda(words), "so it is", lambda total: len(total) > 4),
+            "expect": "so it ",
+            "hint": "Parts need not be dicts. Start with the first part, whatever it is.",
+        },
+        {
+            "case": "a chain whose one part is 0",
+            "run": lambda until: until(RunnableLambda(lambda value: 0), "review", never),
+            "expect": 0,
+            "hint": "0 is a part as all others: do not ask whether a part or a sum is true.",
+        },
+        {
+            "case": "a chain without branches",
+            "run": lambda until: until(RunnableParallel(), "review", never),
+            "expect": None,
+            "hint": "No part comes, so there is no sum to ask about. Return None.",
+        },
+        {
+            "case": "the second branch fails: what comes out, and the branches under way then",
+            "run": lambda until: stream_until(until, 4, fails=True)[:2],
+            "expect": ("LookupError", 0),
+            "hint": "Let the error through: half a sum is not what was asked for.",
+        },
+        {
+            "case": "`enough` raises: what comes out, and the branches under way then",
+            "run": lambda until: stream_until(until, 4, raises=True)[:2],
+            "expect": ("ValueError", 0),
+            "hint": "Close the stream also after an error: `aclosing` or a `finally` does.",
+        },
+        {
+            "case": "cancelled from outside: what comes out, and the branches under way then",
+            "run": lambda until: stream_until(until, 4, cancel=True)[:2],
+            "expect": ("CancelledError", 0),
+            "hint": "Await the stream in your own task, and let the CancelledError through.",
         },
     ],
 }
@@ -198,7 +315,7 @@ QUIZ = [
         "options": ["3 ms less", "6 ms less", "as long as before"],
         "answer": 2,
         "why": [
-            "That branch ends 3 ms earlier, and then waits 3 ms longer.",
+            "That branch ends 3 ms earlier, and has 3 ms more of slack.",
             "The join is where the last one ends, and that is another.",
             "It only has more slack now. The straggler decides.",
         ],
@@ -244,7 +361,7 @@ QUIZ = [
         ],
     },
     {
-        "question": "Each of 100 branches is slow in 1 % of the calls. How often is one of them slow?",
+        "question": "Each of 100 branches is slow in 1 % of the calls, independently. How often is one slow?",
         "options": ["in 1 % of the calls", "in about 63 %", "always"],
         "answer": 1,
         "why": [

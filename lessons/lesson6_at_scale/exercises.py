@@ -24,9 +24,12 @@ IN_FLIGHT = {
 }
 
 
+WAYS = ("invoke", "batch", "stream", "ainvoke", "abatch", "astream")
+
+
 def the_ways(words):
-    """The words of an answer, without numbers. For the first, `ainvoke` does as well as `invoke`."""
-    ways = [word for word in words if not word.isdigit()]
+    """The ways that an answer names. For the first, `ainvoke` does as well as `invoke`."""
+    ways = [word for word in words if word in WAYS]
     return ["invoke", *ways[1:]] if ways[:1] == ["ainvoke"] else ways
 
 
@@ -95,9 +98,11 @@ class Calls:
                 raise outcome
             return "the last" if outcome is LAST else outcome
         except asyncio.CancelledError:
-            for _ in range(TURNS):  # a clean-up that takes its time: whoever cancels must wait for it
-                await asyncio.sleep(0)
-            self.cancelled.append(name)
+            try:
+                for _ in range(TURNS):  # a clean-up that takes its time: whoever cancels must wait for it
+                    await asyncio.sleep(0)
+            finally:  # anyio cancels at each await
+                self.cancelled.append(name)
             raise
         finally:
             self.now.discard(name)
@@ -122,6 +127,15 @@ def peaks_of_fan_out(fan_out, limits):
     """The largest number of calls under way, of six, for each limit."""
     six = dict.fromkeys("abcdef", "an answer")
     return [run_fan_out(fan_out, limit, PATIENCE, **six)[1] for limit in limits]
+
+
+def names_within(fan_out, seconds):
+    """The names of the results, of one call that takes a quarter of a second."""
+
+    async def slow():
+        await asyncio.sleep(0.25)
+
+    return list(asyncio.run(fan_out({"slow": slow}, 1, seconds)))
 
 
 def cancel_fan_out(fan_out):
@@ -184,10 +198,25 @@ FAN_OUT = {
             "hint": "Catch the exception where the call is made, so that it stops nobody else.",
         },
         {
+            "case": "two of six fail, with two at a time",
+            "run": lambda fan_out: run_fan_out(
+                fan_out, 2, PATIENCE / 2, a=TimeoutError("no"), b=RuntimeError("no"), c=3, d=4, e=5, f=6
+            ),
+            "expect": ({"c": 3, "d": 4, "e": 5, "f": 6}, 2, []),
+            "hint": "A call that fails gives back its permit like any other, one and no more. And any "
+            "exception may be a failure, a TimeoutError of the call, too.",
+        },
+        {
             "case": "one of three never ends",
             "run": lambda fan_out: run_fan_out(fan_out, 3, 0.3, a=1, b=NEVER, c=3),
             "expect": ({"a": 1, "c": 3}, 3, ["b"]),
             "hint": "A deadline for all, a dict of what has come, and the rest cancelled and waited for.",
+        },
+        {
+            "case": "a call of 0.25 s: with 0.05 s for it, then with 2 s",
+            "run": lambda fan_out: [names_within(fan_out, seconds) for seconds in (0.05, 2)],
+            "expect": [[], ["slow"]],
+            "hint": "The deadline is what `seconds` says.",
         },
         {
             "case": "one at a time, and the first never ends",
@@ -243,7 +272,8 @@ QUIZ = [
         ],
     },
     {
-        "question": "A call takes 1 s to be answered and 0.3 ms of CPU. 10,000 of them take about ...",
+        "question": "10,000 calls need 0.3 ms of CPU each. The service takes 1 s to answer, and begins when "
+        "it has them all. Together they take about ...",
         "options": ["1 s", "4 s", "10,000 s"],
         "answer": 1,
         "why": [

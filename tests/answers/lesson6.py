@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+import anyio
+
 from answers import Right, Wrong, prediction, row
 
 # --- Fan-outs that are right
@@ -116,22 +118,36 @@ async def as_completed(calls, limit, seconds):
 
     async def run(name, call):
         async with permits:
-            return name, await call()
+            try:
+                return {name: await call()}
+            except Exception:
+                return {}
 
     tasks = [asyncio.create_task(run(*item)) for item in calls.items()]
     try:
         for done in asyncio.as_completed(tasks, timeout=seconds):
-            try:
-                name, result = await done
-            except TimeoutError:
-                break
-            except Exception:
-                continue
-            results[name] = result
+            results |= await done
+    except TimeoutError:
+        pass
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    return results
+
+
+async def with_anyio(calls, limit, seconds):
+    permits, results = anyio.CapacityLimiter(limit), {}
+
+    async def run(name, call):
+        async with permits:
+            with suppress(Exception):
+                results[name] = await call()
+
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as group:
+            for name, call in calls.items():
+                group.start_soon(run, name, call)
     return results
 
 
@@ -257,6 +273,65 @@ async def in_groups(calls, limit, seconds):
     return results
 
 
+def with_permits(failed):
+    """A fan-out in which `failed(permits)` is done after a failure, and nothing else with the permit."""
+
+    async def fan_out(calls, limit, seconds):
+        permits, results = asyncio.Semaphore(limit), {}
+
+        async def run(name, call):
+            await permits.acquire()
+            try:
+                results[name] = await call()
+            except Exception:
+                failed(permits)
+                return
+            permits.release()
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+                for name, call in calls.items():
+                    group.create_task(run(name, call))
+        return results
+
+    return fan_out
+
+
+def two_released(permits):
+    permits.release()
+    permits.release()
+
+
+async def workers_that_a_failure_ends(calls, limit, seconds):
+    waiting, results = iter(calls.items()), {}
+
+    async def work():
+        with suppress(Exception):
+            for name, call in waiting:
+                results[name] = await call()
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            for _ in range(limit):
+                group.create_task(work())
+    return results
+
+
+async def only_some_failures(calls, limit, seconds):
+    permits, results = asyncio.Semaphore(limit), {}
+
+    async def run(name, call):
+        async with permits:
+            with suppress(ValueError):
+                results[name] = await call()
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            for name, call in calls.items():
+                group.create_task(run(name, call))
+    return results
+
+
 async def in_turn(calls, limit, seconds):
     results = {}
     for name, call in calls.items():
@@ -330,6 +405,13 @@ async def gather_that_is_cancelled(calls, limit, seconds):
     return results
 
 
+def a_deadline_of_its_own(deadline):
+    async def fan_out(calls, limit, seconds):
+        return await with_wait(calls, limit, deadline)
+
+    return fan_out
+
+
 async def nothing_kept_at_the_deadline(calls, limit, seconds):
     try:
         async with asyncio.timeout(seconds):
@@ -345,6 +427,8 @@ ANSWERS = {
         ["ainvoke", "astream", "ainvoke", "abatch"],
         "invoke, astream, ainvoke, abatch",
         "1. Invoke\n2. AStream\n3. AInvoke\n4. ABatch",
+        "a) invoke b) astream c) ainvoke d) abatch",
+        ["chain.invoke", "chain.astream", "chain.ainvoke", "chain.abatch"],
         ("`invoke`", "`astream`", "`ainvoke`", "`abatch`"),
     ),
     "FAN_OUT": row(
@@ -356,11 +440,14 @@ ANSWERS = {
                 Right(with_a_queue),
                 Right(with_a_window),
                 Right(as_completed),
+                Right(with_anyio),
             ],
             "order": [Wrong(names_as_they_come, "first takes longest")],
             "failure": [
                 Wrong(first_failure_ends_it, "one of three fails"),
                 Wrong(failures_are_results, "one of three fails"),
+                Wrong(only_some_failures, "two of six fail"),
+                Wrong(workers_that_a_failure_ends, "two of six fail"),
             ],
             "cancellation from outside": [
                 Wrong(left_alone_when_cancelled, "cancelled from outside"),
@@ -387,6 +474,10 @@ ANSWERS = {
                 Wrong(left_running, "one of three never ends"),
                 Wrong(cancelled_and_left, "one of three never ends"),
                 Wrong(nothing_kept_at_the_deadline, "one of three never ends"),
+                Wrong(with_permits(lambda permits: None), "two of six fail"),
+                Wrong(with_permits(two_released), "two of six fail"),
+                Wrong(a_deadline_of_its_own(0.15), "with 0.05 s"),
+                Wrong(a_deadline_of_its_own(0.5), "with 0.05 s"),
                 Wrong(a_deadline_each, "one at a time"),
                 Wrong(gather_that_is_cancelled, "one at a time"),
             ],
