@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from helpers.lanes import unique_names
-from helpers.recording import Recording, Span, State, Unit
+from helpers.recording import Recording, Span, State, Unit, unique_names
 from helpers.words import require_recording
 
 MOST = 400  # frames; nobody steps through more

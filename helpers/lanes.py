@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import count
 
-from helpers.recording import End, Recording, Span, State, Unit
+from helpers.recording import End, Recording, Span, State, Unit, unique_names
 
 WORKER = "worker thread"
 
@@ -57,12 +56,6 @@ def chosen_units(recording: Recording, lanes: str | None) -> list[Unit]:
     if lanes is None:
         return recording.lanes()
     return sorted(recording.units.values(), key=lambda unit: (unit.created, unit.id))
-
-
-def stems(units: list[Unit]) -> list[Unit]:
-    """The tasks that the others stem from and that wait for them: the cell, or asyncio.run's main."""
-    parents = {unit.parent for unit in units}
-    return [unit for unit in units if unit.kind == "task" and unit.parent is None and unit.id in parents]
 
 
 def unit_lanes(recording: Recording, units: list[Unit]) -> list[Lane]:
@@ -140,20 +133,6 @@ def branch_lanes(recording: Recording) -> list[Lane]:
         lane.thin = unit.kind == "task"
         lane.label = f"↳ task {lane.label}" if lane.thin else f"{WORKER}: {lane.label}"
     return lanes
-
-
-def unique_names(units: Iterable[Unit]) -> dict[int, str]:
-    """Unit -> its name, with a number where several have the same."""
-    units = sorted(units, key=lambda unit: (unit.created, unit.id))
-    total = Counter(unit.name for unit in units)
-    numbers, names = {name: count(1) for name in total}, {}
-    for unit in units:
-        if total[unit.name] == 1:
-            names[unit.id] = unit.name
-        else:
-            numbered = (f"{unit.name} {number}" for number in numbers[unit.name])
-            names[unit.id] = next(name for name in numbered if name not in total)
-    return names
 
 
 def _marks(recording: Recording, units: list[Unit]) -> list[Mark]:

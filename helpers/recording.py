@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import enum
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -313,3 +314,23 @@ def _trace_span(span: Span, process: int, track: int, name: str) -> dict:
         "dur": span.duration * 1e6,
         "args": {"state": span.state.value, "reason": span.reason},
     }
+
+
+def stems(units: list[Unit]) -> list[Unit]:
+    """The tasks that the others stem from and that wait for them: the cell, or asyncio.run's main."""
+    parents = {unit.parent for unit in units}
+    return [unit for unit in units if unit.kind == "task" and unit.parent is None and unit.id in parents]
+
+
+def unique_names(units: Iterable[Unit]) -> dict[int, str]:
+    """Unit -> its name, with a number where several have the same."""
+    units = sorted(units, key=lambda unit: (unit.created, unit.id))
+    total = Counter(unit.name for unit in units)
+    numbers, names = {name: count(1) for name in total}, {}
+    for unit in units:
+        if total[unit.name] == 1:
+            names[unit.id] = unit.name
+        else:
+            numbered = (f"{unit.name} {number}" for number in numbers[unit.name])
+            names[unit.id] = next(name for name in numbered if name not in total)
+    return names

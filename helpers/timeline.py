@@ -33,11 +33,10 @@ from helpers.lanes import (
     branch_lanes,
     chosen_units,
     loop_lanes,
-    stems,
     thread_lanes,
     unit_lanes,
 )
-from helpers.recording import Recording
+from helpers.recording import Recording, stems
 from helpers.theme import require_font, theme_named
 from helpers.words import (
     describe,

@@ -9,8 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from helpers.lanes import stems
-from helpers.recording import Recording, Span, State, Timer, Unit
+from helpers.recording import Recording, Span, State, Timer, Unit, stems
 from helpers.words import require_recording
 
 CREATED, DONE, FAILED, CANCELLED = "created", "done", "failed", "cancelled"

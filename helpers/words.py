@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from helpers.lanes import stems, unique_names
-from helpers.recording import End, Recording, Unit
+from helpers.recording import End, Recording, Unit, stems, unique_names
 
 NAMED_UP_TO = 8  # more units than these are counted, not named
 _NOUNS = {"task": "task", "thread": "work item", "toy": "toy task", "call": "call"}
