@@ -102,7 +102,7 @@ def run(arguments: list[str], root: Path) -> None:
         hand_over(root, "pytest", *rest)
     elif options.command == "build":
         set_up(root)
-        hand_over(root, "helpers.builder", *rest)
+        hand_over(root, "builder.build", *rest)
     elif options.command == "bench":
         set_up(root)
         hand_over(root, "benchmarks", *rest)

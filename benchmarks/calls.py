@@ -30,8 +30,8 @@ from benchmarks.measuring import (
     sides,
 )
 from benchmarks.tasks import names
-from helpers.llm_clients import AsyncLLMClient
-from helpers.llm_service import llm_server
+from helpers.calls.llm_clients import AsyncLLMClient
+from helpers.calls.llm_service import llm_server
 from lessons import RunnableParallel
 from lessons.lesson2_thread_pools.threads import run_on_threads
 from lessons.lesson4_execution_model.tasks import run_as_tasks

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.measuring import Line
-from helpers.figures import png
-from helpers.theme import THEMES
+from helpers.figures.output import png
+from helpers.figures.theme import THEMES
 
 THEME = THEMES["light"]
 COLOURS = "#0B4F8A", "#B35900", "#882255", "#4D4D4D", "#117733"

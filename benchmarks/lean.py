@@ -5,7 +5,8 @@
             await client.achat("sentiment: Great battery, poor strap.")
 
 The server runs in a process of its own, is reached from this machine only, and ends with the process that
-started it. It takes the requests of `helpers.llm_service`, whose answer it gives in shape, always the same.
+started it. It takes the requests of `helpers.calls.llm_service`, whose answer it gives in shape, always
+the same.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from dataclasses import asdict, dataclass
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from helpers.children import end_child, end_with_starter, start_child
-from helpers.llm_service import BACKLOG, HOST
+from helpers.calls.children import end_child, end_with_starter, start_child
+from helpers.calls.llm_service import BACKLOG, HOST
 
 HEADROOM = 100  # files that a process has open beside its connections
 TOGETHER = 100  # connections that are opened at a time: no backlog overflows

@@ -24,8 +24,8 @@ from benchmarks.measuring import (
     sides,
 )
 from benchmarks.tasks import missing, names
-from helpers.llm_service import llm_server
-from helpers.recorder import record
+from helpers.calls.llm_service import llm_server
+from helpers.recording.recorder import record
 from lessons import RunnableParallel
 
 STEPS = 10

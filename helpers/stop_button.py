@@ -12,6 +12,8 @@ import signal
 import socket
 import sys
 
+RESTART = "Restart the kernel (menu Kernel)."  # what helps where stopping has not
+
 
 def in_a_kernel() -> bool:
     """Whether this process is a kernel, with ipykernel's handlers of signals."""

@@ -9,8 +9,8 @@ import pytest
 from browser import Missing, find_chromium, running_browser, running_lab, running_playwright
 from leftovers import PATIENCE, nothing_left
 
-from helpers.llm_service import llm_server
-from helpers.recorder import record, working_on
+from helpers.calls.llm_service import llm_server
+from helpers.recording.recorder import record, working_on
 
 
 def pytest_collection_finish():

@@ -5,7 +5,7 @@ import importlib
 from dataclasses import dataclass
 from functools import cache
 
-from helpers import builder
+from builder import build as builder
 
 DEFINES = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from browser import Missing, find_chromium, usual_places
 
-from helpers import builder
+from builder import build as builder
 
 ROOT = Path(__file__).parents[1]
 LESSONS = builder.find_lessons(ROOT)

@@ -12,8 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from helpers import builder, facts
-from helpers.imports import INSTALLED_AS, PACKAGES, imported_names, parse, uses
+from builder import build as builder
+from builder import facts
+from builder.imports import INSTALLED_AS, PACKAGES, imported_names, parse, uses
 
 ROOT = Path(__file__).parents[1]
 FRONT = """---

@@ -5,8 +5,8 @@ import types
 
 import pytest
 
-from helpers import capacity
-from helpers.capacity import RESERVED, files_allowed, most_calls, ports_allowed, progress, require_room
+from helpers.calls import capacity
+from helpers.calls.capacity import RESERVED, files_allowed, most_calls, ports_allowed, progress, require_room
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from helpers.checks import check, run_cases, shorten
+from helpers.cards.checks import check, run_cases, shorten
 
 DOUBLE = {
     "title": "Double a number",
@@ -29,7 +29,7 @@ PREDICTION = {
 def shown(monkeypatch):
     """The outputs displayed so far, as MIME bundles."""
     outputs = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: outputs.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: outputs.append(data))
     return outputs
 
 

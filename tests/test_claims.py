@@ -8,8 +8,8 @@ import pytest
 from langchain_core.runnables import RunnableLambda as LangChainLambda
 from langchain_core.runnables import RunnableParallel as LangChainParallel
 
-from helpers import claims
-from helpers.six_ways import WAYS
+from helpers.playground import claims
+from helpers.playground.six_ways import WAYS
 from lessons import RunnableLambda, RunnableParallel
 
 OURS, LANGCHAIN = (RunnableParallel, RunnableLambda), (LangChainParallel, LangChainLambda)

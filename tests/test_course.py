@@ -139,7 +139,7 @@ def test_what_follows_test_and_build_is_handed_on(root, monkeypatch):
         "set up",
         ("pytest", "-k", "a and b", "tests/test_course.py", "--help"),
         "set up",
-        ("helpers.builder", "1", "--force"),
+        ("builder.build", "1", "--force"),
     ]
 
 

@@ -5,7 +5,7 @@ from textwrap import dedent
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from helpers.definitions import definition, fill, mark_new
+from builder.definitions import definition, fill, mark_new
 
 OLD = dedent(
     '''

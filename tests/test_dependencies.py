@@ -49,7 +49,7 @@ def test_the_pins_name_no_index_and_no_host():
     assert set(options) == {"--hash"}
 
 
-@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "helpers/hooks.py"])
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "helpers/recording/hooks.py"])
 def test_all_that_name_versions_of_python_agree(file):
     (major, oldest), (_, newest) = course.OLDEST, course.NEWEST
     versions = [f"{major}.{minor}" for minor in range(oldest, newest + 1)]

@@ -10,14 +10,32 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from helpers import Node, show_states, show_tree, workloads
-from helpers.diagrams import draw_states, draw_tree
-from helpers.recorder import record, working_on
-from helpers.recording import Recording, Span, State, Timer, Unit
-from helpers.theme import HATCH, MEANING, THEMES
-from helpers.transitions import CANCELLED, CAUSES, CREATED, DONE, FAILED, changes_in_words, transitions
-from helpers.trees import as_node
-from helpers.workloads import REVIEW, akeywords, asentiment, asummary, keywords, sentiment, spend_cpu, summary
+from helpers import Node, show_states, show_tree
+from helpers.calls import workloads
+from helpers.calls.workloads import (
+    REVIEW,
+    akeywords,
+    asentiment,
+    asummary,
+    keywords,
+    sentiment,
+    spend_cpu,
+    summary,
+)
+from helpers.figures.diagrams import draw_states, draw_tree
+from helpers.figures.state_changes import (
+    CANCELLED,
+    CAUSES,
+    CREATED,
+    DONE,
+    FAILED,
+    changes_in_words,
+    transitions,
+)
+from helpers.figures.theme import HATCH, MEANING, THEMES
+from helpers.figures.trees import as_node
+from helpers.recording.data import Recording, Span, State, Timer, Unit
+from helpers.recording.recorder import record, working_on
 from lessons.lesson1_async_execution.event_loop import EventLoop
 from lessons.lesson1_async_execution.event_loop import sleep as toy_sleep
 
@@ -201,7 +219,7 @@ def busy_machine():
 def outputs(monkeypatch):
     """What is displayed: a list of the outputs' plain texts."""
     shown = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: shown.append(data["text/plain"]))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: shown.append(data["text/plain"]))
     return shown
 
 
@@ -326,13 +344,13 @@ def test_there_is_an_arrow_for_each_change():
 @pytest.mark.parametrize("font", FONTS)
 @by_experiment
 def test_no_text_of_the_states_overlaps_another_one(experiment, font, monkeypatch):
-    monkeypatch.setattr("helpers.diagrams.transitions", lambda recording: EXPERIMENTS[experiment])
+    monkeypatch.setattr("helpers.figures.diagrams.transitions", lambda recording: EXPERIMENTS[experiment])
     assert overlaps(draw_states(None, "A title that is long enough for two lines " * 3, font=font)) == []
 
 
 def test_the_labels_of_lines_that_cross_do_not_overlap(monkeypatch):
     crossing = [*CPU_ITEM, (CREATED, READY), (READY, RUNNING), (RUNNING, CANCELLED), (IN_THREAD, FAILED)]
-    monkeypatch.setattr("helpers.diagrams.transitions", lambda recording: crossing)
+    monkeypatch.setattr("helpers.figures.diagrams.transitions", lambda recording: crossing)
     assert overlaps(draw_states(None, "title", font=16)) == []
 
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from helpers.diff import show_diff, source_of
+from helpers.cards.diff import show_diff, source_of
 
 CELL = '''
 class Branches:
@@ -38,7 +38,7 @@ def make():
 @pytest.fixture
 def shown(monkeypatch):
     outputs = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: outputs.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: outputs.append(data))
     return outputs
 
 

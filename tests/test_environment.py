@@ -8,8 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from helpers import environment
-from helpers.environment import (
+from helpers.cards import environment
+from helpers.cards.environment import (
     ROOT,
     check_environment,
     folder_problems,
@@ -24,7 +24,7 @@ from helpers.environment import (
 @pytest.fixture
 def shown(monkeypatch):
     outputs = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: outputs.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: outputs.append(data))
     return outputs
 
 

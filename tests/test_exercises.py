@@ -7,7 +7,7 @@ import pytest
 from answers import CATEGORIES, RIGHT_SHAPES, DoesNotApply, Right, Wrong
 from solutions import checked_in, exercises_of
 
-from helpers.checks import run_cases
+from helpers.cards.checks import run_cases
 
 FOLDERS = sorted(path.parent for path in Path(__file__).parents[1].glob("lessons/*/exercises.py"))
 EXERCISES = [(folder, name) for folder in FOLDERS for name in exercises_of(folder)]

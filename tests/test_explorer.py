@@ -14,10 +14,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import ImageChops
 
-import helpers.explorer
+import helpers.explorables.explorer
 from helpers import SameAxes, draw_limit, draw_stragglers, explore, record, run_on_virtual_clock, working_on
-from helpers.figures import png
-from helpers.theme import THEMES
+from helpers.figures.output import png
+from helpers.figures.theme import THEMES
 
 ROOT = Path(__file__).parents[1]
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")  # as in nbval_sanitize.cfg
@@ -28,7 +28,7 @@ SIZES, COLOURS = [1, 2, 3], ["red", "blue"]
 def outputs(monkeypatch):
     """What is displayed: a list of the outputs' data."""
     shown = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: shown.append(data))
     return shown
 
 
@@ -309,7 +309,9 @@ def test_figures_refuse_what_they_cannot_draw(call, message):
 
 
 def test_pictures_are_small_and_escaped():
-    view = helpers.explorer._view(figure(size=(10, 4)), helpers.explorer._Camera(), 'a "quoted" <b>')
+    view = helpers.explorables.explorer._view(
+        figure(size=(10, 4)), helpers.explorables.explorer._Camera(), 'a "quoted" <b>'
+    )
     assert len(view) < 20_000
     assert 'alt="a &quot;quoted&quot; &lt;b&gt;"' in view
 
@@ -336,15 +338,17 @@ def three_recordings():
 
 @pytest.mark.parametrize("figures", [three_limits, three_stragglers, three_recordings])
 def test_a_figure_of_which_only_a_part_is_drawn_looks_as_if_all_of_it_was(figures, monkeypatch):
-    figures, camera = list(figures()), helpers.explorer._Camera()
-    draw = helpers.explorer.FigureCanvasAgg.draw
-    monkeypatch.setattr(helpers.explorer.FigureCanvasAgg, "draw", lambda self: drawn.append(draw(self)))
+    figures, camera = list(figures()), helpers.explorables.explorer._Camera()
+    draw = helpers.explorables.explorer.FigureCanvasAgg.draw
+    monkeypatch.setattr(
+        helpers.explorables.explorer.FigureCanvasAgg, "draw", lambda self: drawn.append(draw(self))
+    )
     drawn = []
     first, *others = [camera.picture(fig).convert("RGB") for fig in figures]
     assert len(drawn) == 1, "what does not differ is drawn once"
     for fig, picture in zip(figures[1:], others):
         assert ImageChops.difference(picture, first).getbbox(), "it is another picture"
-        whole = helpers.explorer._Camera().picture(fig).convert("RGB")
+        whole = helpers.explorables.explorer._Camera().picture(fig).convert("RGB")
         assert not ImageChops.difference(picture, whole).getbbox()
 
 

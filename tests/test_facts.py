@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import builder
-from helpers.facts import Facts, heading, read_facts, table
+from builder import build as builder
+from builder.facts import Facts, heading, read_facts, table
 
 ROOT = Path(__file__).parents[1]
 LESSONS = builder.find_lessons(ROOT)

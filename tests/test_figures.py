@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from helpers.figures import png, show_figure
+from helpers.figures.output import png, show_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def outputs(monkeypatch):
     """What is displayed: a list of the outputs' data."""
     shown = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: shown.append(data))
     return shown
 
 
@@ -137,5 +137,5 @@ def test_a_small_picture_has_the_right_colours():
 
 
 def test_pyplot_is_not_loaded():
-    code = "import sys, helpers.timeline; assert 'matplotlib.pyplot' not in sys.modules"
+    code = "import sys, helpers.figures.timeline; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

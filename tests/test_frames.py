@@ -20,13 +20,13 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from leftovers import PATIENCE, fail
 from libraries import LIBRARIES
 
-from helpers import frames as frames_module
-from helpers.frames import frames
-from helpers.recorder import record, working_on
-from helpers.recording import Recording, Span, State, Unit
-from helpers.stepper import _run_on_toy
-from helpers.virtual_clock import run_on_virtual_clock
-from helpers.workloads import REVIEW, Gate, akeywords, asentiment, asummary, keywords, summary
+from helpers.calls.workloads import REVIEW, Gate, akeywords, asentiment, asummary, keywords, summary
+from helpers.explorables import frames as frames_module
+from helpers.explorables.frames import frames
+from helpers.explorables.stepper import _run_on_toy
+from helpers.recording.data import Recording, Span, State, Unit
+from helpers.recording.recorder import record, working_on
+from helpers.recording.virtual_clock import run_on_virtual_clock
 from lessons.lesson1_async_execution import event_loop
 
 set_hypothesis_home_dir(Path(gettempdir()) / "hypothesis")  # it writes, and not into the repository

@@ -15,9 +15,9 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import RunnableLambda
 
 import lessons
-from helpers.checks import run_cases
-from helpers.llm_service import llm_server
-from helpers.virtual_clock import run_on_virtual_clock
+from helpers.calls.llm_service import llm_server
+from helpers.cards.checks import run_cases
+from helpers.recording.virtual_clock import run_on_virtual_clock
 from lessons.lesson3_concurrency_limits import exercises, rates
 from lessons.lesson3_concurrency_limits.crowd import Crowd
 from lessons.lesson3_concurrency_limits.limits import check_limit, run_as_tasks_with_limit

@@ -23,8 +23,8 @@ from langchain_core.outputs import Generation, LLMResult
 from langchain_core.runnables import RunnableLambda as LangChainLambda
 from langchain_core.runnables import RunnableParallel as LangChainParallel
 
-from helpers import builder
-from helpers.six_ways import WAYS
+from builder import build as builder
+from helpers.playground.six_ways import WAYS
 from lessons.lesson6_at_scale import exercises
 from lessons.lesson6_at_scale.verdict import verdict, what_was_found
 
@@ -258,7 +258,7 @@ def test_tags_reach_handlers_and_not_the_exception():
 FEW_FILES = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-from helpers import builder
+from builder import build as builder
 lesson = builder.find_lesson(builder.ROOT, "6")
 notebook = builder.compose(lesson)
 headings = [number for number, cell in enumerate(notebook.cells) if cell.source.startswith("## 2.")]

@@ -14,7 +14,7 @@ import pytest
 
 import helpers
 import lessons
-from helpers import builder
+from builder import build as builder
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in ROOT.glob("lessons/*/lesson.md"))
@@ -148,9 +148,35 @@ def test_lessons_import_earlier_lessons_and_the_standard_library_only(path):
             assert name.partition(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("helpers/**/*.py")), ids=lambda path: path.name)
-def test_helpers_never_import_lessons(path):
-    assert not [name for name in imported_modules(path) if name.partition(".")[0] == "lessons"]
+MAY_IMPORT = {
+    "builder": {"builder"},
+    "helpers/recording": {"helpers.recording"},
+    "helpers/cards": {"helpers.cards", "helpers.stop_button"},
+    "helpers/calls": {"helpers.calls", "helpers.cards", "helpers.recording"},
+    "helpers/figures": {"helpers.figures", "helpers.cards", "helpers.recording"},
+    "helpers/explorables": {"helpers.explorables", "helpers.figures", "helpers.cards", "helpers.recording"},
+    "helpers/playground": {"helpers"},
+}
+
+
+def test_the_rooms_are_all():
+    rooms = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("helpers/*/__init__.py")}
+    assert rooms | {"builder"} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_between_the_rooms_run_one_way(room):
+    for path in ROOT.glob(f"{room}/**/*.py"):
+        for name in imported_modules(path):
+            own = name.partition(".")[0] in ("builder", "helpers", "lessons", "benchmarks")
+            assert not own or name.startswith(tuple(MAY_IMPORT[room])), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("helpers/recording/*.py")), ids=lambda path: path.name)
+def test_a_recording_needs_the_standard_library_only(path):
+    for name in imported_modules(path):
+        top = name.partition(".")[0]
+        assert top == "helpers" or top in sys.stdlib_module_names, f"{path.name} imports {name}"
 
 
 @pytest.mark.parametrize("package", ["lessons", "helpers"])
@@ -187,11 +213,13 @@ except ImportError as error:
 """
 
 
-@pytest.mark.parametrize("place", ["numpy.dtypes", "PIL.Image", "matplotlib.colors", "helpers.recording"])
+@pytest.mark.parametrize(
+    "place", ["numpy.dtypes", "PIL.Image", "matplotlib.colors", "helpers.recording.data"]
+)
 def test_an_import_after_an_interrupted_one_works_or_says_what_to_do(place):
     command = [sys.executable, "-c", IMPORT_TWICE, place]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    cause, advice = r"helpers.timeline cannot be loaded: \w+: .+", re.escape(helpers.RESTART)
+    cause, advice = r"helpers.figures.timeline cannot be loaded: \w+: .+", re.escape(helpers.RESTART)
     assert re.fullmatch(f"interrupted, then(: {cause} {advice}| imported)\n", said)
 
 
@@ -199,7 +227,7 @@ def test_an_import_after_an_interrupted_one_works_or_says_what_to_do(place):
 def test_a_module_that_cannot_be_loaded_says_why(error, monkeypatch):
     """Python would say "cannot import name" of an AttributeError, and nothing of the cause."""
     monkeypatch.setattr(helpers, "importlib", Mock(**{"import_module.side_effect": error}))
-    cause = re.escape(f"helpers.recorder cannot be loaded: {type(error).__name__}: {error}. ")
+    cause = re.escape(f"helpers.recording.recorder cannot be loaded: {type(error).__name__}: {error}. ")
     with pytest.raises(ImportError, match=f"{cause}.* {re.escape(helpers.RESTART)}$") as caught:
         from helpers import record  # noqa: F401
     assert caught.value.__cause__ is error

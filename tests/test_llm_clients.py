@@ -13,10 +13,10 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableParallel
 
-from helpers.llm_clients import AsyncLLMClient, LLMClient, LLMError, RateLimited
-from helpers.llm_service import Stats, llm_server
-from helpers.recorder import record
-from helpers.workloads import REVIEW
+from helpers.calls.llm_clients import AsyncLLMClient, LLMClient, LLMError, RateLimited
+from helpers.calls.llm_service import Stats, llm_server
+from helpers.calls.workloads import REVIEW
+from helpers.recording.recorder import record
 
 HOUR = 3600
 SLOW = 0.001  # requests a second: no permit comes back while a test runs

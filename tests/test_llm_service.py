@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from helpers import children
-from helpers import llm_service as module
-from helpers.llm_service import Stats, TokenBucket, llm_server, reply, start_llm_server
-from helpers.workloads import REVIEW, answer
+from helpers.calls import children
+from helpers.calls import llm_service as module
+from helpers.calls.llm_service import Stats, TokenBucket, llm_server, reply, start_llm_server
+from helpers.calls.workloads import REVIEW, answer
 
 ROOT = Path(__file__).parents[1]
 PATH = "/v1/chat/completions"
@@ -646,7 +646,7 @@ def start_script(then=""):
     """
     script = f"""if True:
         import os, signal, sys
-        from helpers.llm_service import start_llm_server
+        from helpers.calls.llm_service import start_llm_server
         server = start_llm_server(latency=0)
         {then}
         try:
@@ -712,8 +712,8 @@ def test_an_interrupt_while_it_starts_leaves_no_traceback_of_it(tmp_path):
     imports = tmp_path / "imports"
     (tmp_path / "aiohttp.py").write_text(f"import time; open({str(imports)!r}, 'w'); time.sleep(600)")
     script = """if True:
-        from helpers.children import end_child, start_child
-        child = start_child("from helpers.llm_service import main")
+        from helpers.calls.children import end_child, start_child
+        child = start_child("from helpers.calls.llm_service import main")
         print(child.pid, flush=True)
         try:
             child.stdout.read()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from libraries import LIBRARIES
 
-from helpers.plans import FAILURE, MAX_CALLS, SIDES, WORK, Group, Plan, python
-from helpers.run_process import perform
-from helpers.six_ways import WAYS
+from helpers.playground.plans import FAILURE, MAX_CALLS, SIDES, WORK, Group, Plan, python
+from helpers.playground.process import perform
+from helpers.playground.six_ways import WAYS
 
 ROOT = Path(__file__).parents[1]
 TINY = 0.002  # seconds

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import player as module
-from helpers.player import Control, player
+from helpers.explorables import player as module
+from helpers.explorables.player import Control, player
 
 SCRIPT = Path(module.__file__).with_suffix(".js")
 STEP = Control("step", ["1", "2", "3"])

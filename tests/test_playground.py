@@ -10,11 +10,11 @@ import pytest
 from leftovers import PATIENCE, no_child_left
 from libraries import LIBRARIES
 
-from helpers import plans, runs
-from helpers import playground as module
-from helpers.plans import SIDES, WORK, Group, python
-from helpers.playground import MAX_KEPT, MAX_ROWS, Playground, show_playground
-from helpers.six_ways import WAYS
+from helpers.playground import plans, runs
+from helpers.playground import widgets as module
+from helpers.playground.plans import SIDES, WORK, Group, python
+from helpers.playground.six_ways import WAYS
+from helpers.playground.widgets import MAX_KEPT, MAX_ROWS, Playground, show_playground
 
 HOUR = 3600.0
 

@@ -17,7 +17,7 @@ import asyncio, sys
 from urllib.request import urlopen
 import aiohttp, httpx, openai
 from langchain_openai import ChatOpenAI
-from helpers.llm_clients import AsyncLLMClient, LLMClient
+from helpers.calls.llm_clients import AsyncLLMClient, LLMClient
 
 url = sys.argv[1]
 stats = url.replace("v1", "stats")

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from helpers.quizzes import quiz
+from helpers.cards.quizzes import quiz
 
 GOOD = {
     "question": "What does `await` do?",
@@ -18,7 +18,7 @@ OTHER = {"question": "One or two?", "options": ["one", "two"], "answer": 1, "why
 @pytest.fixture
 def shown(monkeypatch):
     outputs = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: outputs.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: outputs.append(data))
     return outputs
 
 

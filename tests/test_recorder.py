@@ -23,9 +23,9 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
-from helpers.recorder import record, working_on
-from helpers.recording import End, State
-from helpers.workloads import spend_cpu
+from helpers.calls.workloads import spend_cpu
+from helpers.recording.data import End, State
+from helpers.recording.recorder import record, working_on
 from lessons import RunnableLambda as Lambda
 from lessons import RunnableParallel as Parallel
 from lessons.lesson1_async_execution.event_loop import EventLoop
@@ -943,8 +943,8 @@ def waits(monkeypatch):
     def set_up(has_waited, counted=True):
         readings = count()
         reading = lambda: (0, next(readings) if has_waited else 0) if counted else (0, None)  # noqa: E731
-        monkeypatch.setattr("helpers.tracks.thread_clock", reading)
-        monkeypatch.setattr("helpers.recorder.thread_clock", reading)
+        monkeypatch.setattr("helpers.recording.log.thread_clock", reading)
+        monkeypatch.setattr("helpers.recording.recorder.thread_clock", reading)
 
     return set_up
 
@@ -1470,7 +1470,7 @@ def test_in_a_kernel():
         """
 import asyncio, time
 from concurrent.futures import ThreadPoolExecutor
-from helpers.recorder import record, working_on
+from helpers.recording.recorder import record, working_on
 
 def call(name):
     with working_on(name):

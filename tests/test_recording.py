@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from helpers.recording import Call, End, Recording, Span, State, Unit
+from helpers.recording.data import Call, End, Recording, Span, State, Unit
 
 
 def recording_of(units, **fields):

@@ -14,10 +14,10 @@ import pytest
 from leftovers import PATIENCE, gone, no_process_left
 from libraries import LIBRARIES
 
-from helpers import plans, runs
-from helpers.plans import Group, Plan
-from helpers.recording import Recording
-from helpers.runs import Outcome, describe_run, describe_times
+from helpers.playground import plans, runs
+from helpers.playground.plans import Group, Plan
+from helpers.playground.runs import Outcome, describe_run, describe_times
+from helpers.recording.data import Recording
 
 ROOT = Path(__file__).parents[1]
 HOUR = 3600.0
@@ -196,8 +196,8 @@ def test_a_deadline_ends_a_run_that_nobody_follows():
 def test_a_run_that_nobody_follows_does_not_keep_python_from_ending():
     script = """if True:
         from libraries import LIBRARIES
-        from helpers.plans import Group, Plan
-        from helpers.runs import Run
+        from helpers.playground.plans import Group, Plan
+        from helpers.playground.runs import Run
         run = Run(Plan([Group(1, 5.0, "CPU")]), LIBRARIES, deadline=3600)
         print(run._process.pid)
     """
@@ -259,9 +259,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT 
 PARENT = """
 import os, signal
 from libraries import LIBRARIES
-from helpers import plans
-from helpers.plans import Group, Plan
-from helpers.runs import Run
+from helpers.playground import plans
+from helpers.playground.plans import Group, Plan
+from helpers.playground.runs import Run
 
 plans.MAX_LATENCY = plans.MAX_TOTAL = 100_000
 run = Run(Plan([Group(1, 3600.0, {work!r}, "sync")] * 3, "invoke"), LIBRARIES)

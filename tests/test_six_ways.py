@@ -7,8 +7,8 @@ import pytest
 from langchain_core.runnables import RunnableLambda as LangChainLambda
 from langchain_core.runnables import RunnableParallel as LangChainParallel
 
-from helpers import six_ways
-from helpers.six_ways import WAYS, call, hands_over_early, sibling_of_an_error, watch
+from helpers.playground import six_ways
+from helpers.playground.six_ways import WAYS, call, hands_over_early, sibling_of_an_error, watch
 from lessons import RunnableLambda, RunnableParallel
 
 OURS, LANGCHAIN = (RunnableParallel, RunnableLambda), (LangChainParallel, LangChainLambda)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from helpers import show_sources, sources
+from helpers import show_sources
+from helpers.cards import sources
 from lessons.lesson3_concurrency_limits import limits
 from lessons.lesson3_concurrency_limits.semaphore import Semaphore
 

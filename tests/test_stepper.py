@@ -21,11 +21,11 @@ import pytest
 from ipykernel.compiler import XCachingCompiler
 from leftovers import PATIENCE, fail
 
-from helpers import frames as frames_module
 from helpers import show_steps, step_through
-from helpers.frames import frames
-from helpers.recorder import record
-from helpers.stepper import steps_card
+from helpers.explorables import frames as frames_module
+from helpers.explorables.frames import frames
+from helpers.explorables.stepper import steps_card
+from helpers.recording.recorder import record
 from lessons.lesson1_async_execution import event_loop
 from lessons.lesson1_async_execution.event_loop import EventLoop
 
@@ -40,7 +40,7 @@ CODE_LINE = re.compile(
 @pytest.fixture
 def shown(monkeypatch):
     outputs = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: outputs.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: outputs.append(data))
     return outputs
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ["benchmarks", "helpers", "lessons", "tests", "course.py"]
+SOURCES = ["benchmarks", "builder", "helpers", "lessons", "tests", "course.py"]
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["check", "format"])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from helpers import show_table, tables
+from helpers import show_table
+from helpers.cards import tables
 
 
 @pytest.fixture

@@ -10,12 +10,29 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
-from helpers import bars
-from helpers.lanes import Lane, unit_lanes
-from helpers.recorder import record
-from helpers.recording import Call, End, Recording, Span, State, Unit
-from helpers.theme import END_MARKER, END_MEANING, END_SYMBOL, HATCH, MEANING, ORDER, THEMES, text_width
-from helpers.timeline import (
+from helpers.calls.workloads import (
+    REVIEW,
+    Gate,
+    akeywords,
+    asentiment,
+    asummary,
+    keywords,
+    sentiment,
+    summary,
+)
+from helpers.figures import bars
+from helpers.figures.lanes import Lane, unit_lanes
+from helpers.figures.theme import (
+    END_MARKER,
+    END_MEANING,
+    END_SYMBOL,
+    HATCH,
+    MEANING,
+    ORDER,
+    THEMES,
+    text_width,
+)
+from helpers.figures.timeline import (
     describe,
     draw_paths,
     draw_timeline,
@@ -24,7 +41,8 @@ from helpers.timeline import (
     show_timeline,
     show_timelines,
 )
-from helpers.workloads import REVIEW, Gate, akeywords, asentiment, asummary, keywords, sentiment, summary
+from helpers.recording.data import Call, End, Recording, Span, State, Unit
+from helpers.recording.recorder import record
 
 NAMES = ("summary", "sentiment", "keywords")
 
@@ -114,7 +132,7 @@ def join_labels(fig):
 def outputs(monkeypatch):
     """What is displayed: a list of the outputs' data."""
     shown = []
-    monkeypatch.setattr("helpers.cards.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("helpers.cards.card.display", lambda data, raw: shown.append(data))
     return shown
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from helpers import record_turns
-from helpers.recording import State
+from helpers.recording.data import State
 
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b"), ("a", "b", "c")])

@@ -15,9 +15,9 @@ import pytest
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from helpers import run_on_virtual_clock
-from helpers.recorder import record
-from helpers.recording import State
-from helpers.workloads import LATENCY, REVIEW, Gate, akeywords, asentiment, asummary, count_calls
+from helpers.calls.workloads import LATENCY, REVIEW, Gate, akeywords, asentiment, asummary, count_calls
+from helpers.recording.data import State
+from helpers.recording.recorder import record
 
 PATIENCE = 20  # seconds until a wait that should be short counts as failed
 RUNNING, READY, WAITING = State.RUNNING, State.READY, State.WAITING

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helpers import workloads
-from helpers.workloads import (
+from helpers.calls import workloads
+from helpers.calls.workloads import (
     REVIEW,
     Gate,
     akeywords,

@@ -1,0 +1,1 @@
+"""From a lesson.md to its notebook, and the tables that are made from all lessons."""

@@ -1,0 +1,1 @@
+"""Outputs that a reader moves by hand: the player, the stepper, explorers."""
