@@ -8,23 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from helpers.recording.data import Recording, Span, State, Unit, unique_names
+from helpers.recording.data import Reason, Recording, Span, State, Unit, unique_names
 from helpers.recording.words import require_recording
 
 MOST = 400  # frames; nobody steps through more
 
-_TIMER = "sleep"  # the reason of a task that waits for its timer
-_OVERDUE = "overdue"  # the reason of a task whose timer is due while the loop is busy
-_TIME_LIMIT = "time limit"  # a timer that is not its own sleep has ended its wait
-_CANCELLED = "cancelled"  # the reason of a task that is ready because what it awaited was cancelled
 _AWAITED = {
-    "gather": "asyncio.gather",
+    Reason.GATHER: "asyncio.gather",
     "to_thread": "asyncio.to_thread",
     "_wait": "asyncio.wait",
     "wait_for": "asyncio.wait_for",
     "_cancel_and_wait": "the end of what it has cancelled",
-    "task": "another task",
-    "future": "a future",
+    Reason.TASK: "another task",
+    Reason.FUTURE: "a future",
     "TaskGroup.__aexit__": "the tasks of its TaskGroup",
     "TaskGroup._aexit": "the tasks of its TaskGroup",  # since Python 3.14
     "": "another task",  # a toy loop does not say more
@@ -121,7 +117,11 @@ def _ends_before_wakes(events: list[_Event]) -> list[_Event]:
     woken = set()
     for event in events:
         before = latest.get(event.unit)
-        if event.state is State.READY and before and (before.state, before.reason) == (State.WAITING, "task"):
+        if (
+            event.state is State.READY
+            and before
+            and (before.state, before.reason) == (State.WAITING, Reason.TASK)
+        ):
             woken.add(event)
         latest[event.unit] = event
         place = len(ordered)
@@ -142,7 +142,7 @@ def _steps(spans: list[Span]) -> Iterable[Span]:
         latest[span.unit] = span
         if before and {before.state, span.state} <= {State.RUNNING, State.IN_THREAD}:
             continue
-        if span.reason == _OVERDUE and (before.state, before.reason) != (State.WAITING, _TIMER):
+        if span.reason == Reason.OVERDUE and (before.state, before.reason) != (State.WAITING, Reason.TIMER):
             continue
         yield span
 
@@ -213,14 +213,14 @@ class _Scene:
             parent = self.names.get(self.units[event.unit].parent)
             made = f"{parent} creates the task {name}. It" if parent else f"The task {name} is created and"
             return f"{made} {end_of_queue}"
-        if event.reason == _OVERDUE:
+        if event.reason == Reason.OVERDUE:
             return f"The timer of {name} is due, but the loop is busy: {name} has to wait."
-        if before.reason == _OVERDUE:
+        if before.reason == Reason.OVERDUE:
             return f"The loop is back and finds the timer of {name} due: {name} {end_of_queue}"
-        if event.reason == _TIME_LIMIT:
+        if event.reason == Reason.TIME_LIMIT:
             return f"{self._idle()}A timer is due that ends the wait of {name}: {name} {end_of_queue}"
-        if event.reason == _CANCELLED:
-            due = self._due(event.unit, event.time) if before.reason == _TIMER else None
+        if event.reason == Reason.CANCELLED:
+            due = self._due(event.unit, event.time) if before.reason == Reason.TIMER else None
             if due is not None and event.time < due:
                 return f"The sleep of {name} is cancelled before its timer is due. {name} {end_of_queue}"
             return f"What {name} awaits is cancelled. {name} {end_of_queue}"
@@ -228,10 +228,10 @@ class _Scene:
             return f"{name} gives up the thread for one turn and {end_of_queue}"
         if before.state is State.QUEUED:
             return f"{_admitted(before.reason, name)} It {end_of_queue}"
-        if before.reason == _TIMER:
+        if before.reason == Reason.TIMER:
             return f"{self._idle()}The timer of {name} is due: {name} {end_of_queue}"
         awaited = self._awaited_task(event.unit, event.time)
-        if before.reason in ("task", "") and awaited:
+        if before.reason in (Reason.TASK, "") and awaited:
             return f"{name} awaits {awaited}, which has ended: {name} {end_of_queue}"
         return f"What {name} awaits has happened. {name} {end_of_queue}"
 
@@ -254,7 +254,7 @@ class _Scene:
         return f"{name} blocks the loop's thread in {call}. No other task can run."
 
     def _say_waiting(self, event: _Event, name: str, before: _Event | None) -> str:
-        if event.reason == _TIMER:
+        if event.reason == Reason.TIMER:
             return f"{name} awaits a sleep. Its timer is set, and {name} suspends."
         return f"{name} awaits {self._awaits(event, event.time)} and suspends."
 
@@ -266,7 +266,7 @@ class _Scene:
 
     def _frame(self, said: str, time: float) -> Frame:
         overdue = [unit for unit, event in self.now.items() if self._is_overdue(event)]
-        sleepers = [unit for unit in self._in(State.WAITING) if self.now[unit].reason == _TIMER]
+        sleepers = [unit for unit in self._in(State.WAITING) if self.now[unit].reason == Reason.TIMER]
         timers = [(self._due(unit, time), self._next_turn(unit, time), unit) for unit in sleepers + overdue]
         timers.sort(key=lambda timer: (float("inf") if timer[0] is None else timer[0], timer[1]))
         on_loop = self._in(State.RUNNING) + self._in(State.IN_THREAD) + self._in(State.BLOCKED)
@@ -311,7 +311,7 @@ class _Scene:
         return self.now[unit].state in on and not self._on_worker(unit)
 
     def _is_overdue(self, event: _Event) -> bool:
-        return event.state is State.READY and event.reason == _OVERDUE
+        return event.state is State.READY and event.reason == Reason.OVERDUE
 
     def _due(self, unit: int, time: float) -> float | None:
         """When the timer that a unit has set last is due."""
@@ -323,7 +323,7 @@ class _Scene:
 
     def _awaits(self, event: _Event, time: float) -> str:
         """What a unit that waits awaits, in words."""
-        named = self._awaited_task(event.unit, time) if event.reason in ("task", "") else None
+        named = self._awaited_task(event.unit, time) if event.reason in (Reason.TASK, "") else None
         return named or _AWAITED.get(event.reason, event.reason)
 
     def _awaited_task(self, unit: int, time: float) -> str | None:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from helpers.recording.data import Recording, Span, State, Timer, Unit, stems
+from helpers.recording.data import Reason, Recording, Span, State, Timer, Unit, stems
 from helpers.recording.words import require_recording
 
 CREATED, DONE, FAILED, CANCELLED = "created", "done", "failed", "cancelled"
@@ -47,7 +47,6 @@ CAUSES = {  # what makes a unit go from one state to another, in the order of a 
 }
 
 _ENDS = {"ok": [DONE], "failed": [FAILED], "cancelled": [CANCELLED], "": []}
-_SLEEP = "time.sleep"  # the one reason to be blocked that is recorded and not estimated
 
 
 def transitions(recording: Recording) -> list[tuple[str, str]]:
@@ -95,13 +94,13 @@ def _life(unit: Unit, spans: list[Span], timers: list[Timer]) -> Iterator[str]:
     have waited for a network all the time.
     """
     holds_thread = unit.kind in ("thread", "call") and not any(
-        span.reason == _SLEEP or span.state in (WAITING, READY) for span in spans
+        span.reason == Reason.SLEEP or span.state in (WAITING, READY) for span in spans
     )
     latest = CREATED
     yield latest
     for before, span in pairwise([None, *spans]):
         state = span.state
-        if state in (RUNNING, BLOCKED, IN_THREAD) and span.reason != _SLEEP:
+        if state in (RUNNING, BLOCKED, IN_THREAD) and span.reason != Reason.SLEEP:
             state = IN_THREAD if holds_thread else RUNNING
         if (latest, state) == (RUNNING, READY) and _overslept(before, span, timers):
             yield WAITING

@@ -57,6 +57,24 @@ class Unit:
     line: int = 0
 
 
+class Reason:
+    """Those values of `Span.reason` that a module writes and another one looks for.
+
+    The others name what is awaited, or called: "Semaphore.acquire", "wait_for".
+    """
+
+    TIMER = "sleep"  # a task waits for its timer: it awaits asyncio.sleep, or the toy's sleep
+    TASK = "task"  # it awaits another task
+    GATHER = "gather"
+    FUTURE = "future"  # it awaits a future that is neither
+    OVERDUE = "overdue"  # a task is ready: its timer is due, but the loop is busy
+    TIME_LIMIT = "time limit"  # it is ready: a timer that is not its own sleep has ended its wait
+    CANCELLED = "cancelled"  # it is ready: what it awaited was cancelled
+    WORKER = "worker"  # a work item is queued: it waits for a worker
+    SLEEP = "time.sleep"  # a thread is blocked, and that is recorded, not estimated
+    GIL = "GIL"  # a thread is blocked: it waits for the GIL, or for a core
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of time a unit spent in one state."""
@@ -67,8 +85,7 @@ class Span:
     end: float
     thread: int | None = None  # a key of Recording.threads, where the state occupies a thread
     reason: str = ""
-    """What it awaits or is blocked in: "sleep", "Semaphore.acquire", "time.sleep". Of a ready task: "overdue"
-    (its timer is due, but the loop is busy), "cancelled" (what it awaited was) or nothing."""
+    """What it awaits, is blocked in, or is ready for: a value of Reason, or a name as "Semaphore.acquire"."""
 
     @property
     def duration(self) -> float:

@@ -24,7 +24,7 @@ from itertools import islice
 from types import CoroutineType, FrameType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from helpers.recording.data import State
+from helpers.recording.data import Reason, State
 from helpers.recording.log import short_name
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _sleeps(recorder: Recorder, original: Callable) -> Callable:
         if track is None:
             return original(seconds)
         recorder.note_place(running_frame())
-        track.note(State.BLOCKED, here.number, "time.sleep")
+        track.note(State.BLOCKED, here.number, Reason.SLEEP)
         # A loop on a virtual clock lets the time pass without waiting.
         pause = getattr(asyncio._get_running_loop(), "pass_time", original)
         try:
@@ -339,10 +339,10 @@ def suspended_at(task: asyncio.Task) -> tuple[str, FrameType | None]:
             name = awaitable.__qualname__
     waiter = task._fut_waiter
     if isinstance(waiter, asyncio.Task):
-        return "task", frame
+        return Reason.TASK, frame
     if type(waiter).__name__ == "_GatheringFuture":
-        return "gather", frame
-    return short_name(name) or "future", frame
+        return Reason.GATHER, frame
+    return short_name(name) or Reason.FUTURE, frame
 
 
 def innermost_frame(coroutine: CoroutineType) -> FrameType | None:

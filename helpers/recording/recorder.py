@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from helpers.recording import hooks
-from helpers.recording.data import Recording, State
+from helpers.recording.data import Reason, Recording, State
 from helpers.recording.log import Log, Track, short_name, thread_clock
 
 _active: Recorder | None = None
@@ -29,7 +29,7 @@ _active: Recorder | None = None
 _TOY_STATES = {
     "ready": (State.READY, ""),
     "run": (State.RUNNING, ""),
-    "sleep": (State.WAITING, "sleep"),
+    "sleep": (State.WAITING, Reason.TIMER),
     "wait": (State.WAITING, ""),
     "done": (None, "ok"),
     "failed": (None, "failed"),
@@ -144,14 +144,14 @@ class Recorder:
         track = self._tasks.get(task) or self._new_task(task)
         here = self.here
         self.note_place(hooks.running_frame())
-        if here.is_timer and track.reason != "sleep":
-            track.note(State.READY, reason="time limit")
+        if here.is_timer and track.reason != Reason.TIMER:
+            track.note(State.READY, reason=Reason.TIME_LIMIT)
             return
         if is_cancelled:
-            track.note(State.READY, reason="cancelled")
+            track.note(State.READY, reason=Reason.CANCELLED)
             return
         if here.due is not None:
-            track.note(State.READY, reason="overdue", since=here.due)
+            track.note(State.READY, reason=Reason.OVERDUE, since=here.due)
         track.note(State.READY)
 
     def note_place(self, frame: FrameType | None) -> None:
@@ -270,7 +270,7 @@ class Recorder:
         name = short_name(hooks.function_name(function, *args))
         held_as = self.names.held(name, *hooks.layers(function, *args), *args)
         item = self.log.new("thread", name, parent=self.here.track, held_as=held_as)
-        item.note(State.QUEUED, reason="worker")
+        item.note(State.QUEUED, reason=Reason.WORKER)
         return item
 
     def run_item(self, item: Track, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:

@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from helpers.recording.data import Recording, Span, State, Unit
+from helpers.recording.data import Reason, Recording, Span, State, Unit
 
 _GAP = 0.001  # seconds without a note: something else had the GIL, or the core
 _PATIENCE = 10.0  # seconds that the threads wait for each other
@@ -38,7 +38,7 @@ def record_turns(*names: str, cpu: float = 0.1) -> Recording:
         at = 0.0
         for start, end in [(start - origin, end - origin) for start, end in turns]:
             if start > at:
-                recording.spans.append(Span(number, State.BLOCKED, at, start, number, "GIL"))
+                recording.spans.append(Span(number, State.BLOCKED, at, start, number, Reason.GIL))
             recording.spans.append(Span(number, State.RUNNING, start, end, number))
             at = end
         recording.units[number] = Unit(
