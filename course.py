@@ -39,7 +39,15 @@ if KIND or not OLDEST <= sys.version_info[:2] <= NEWEST:
     )
 
 ROOT = Path(__file__).resolve().parent
-UV = "uv==0.13.9"
+# What is installed, in versions that are pinned and by hashes: the installer, what a learner needs, and with
+# it what tests, builds and benchmarks need.
+UV, PACKAGES, TOOLS = "requirements-uv.txt", "requirements.txt", "requirements-tools.txt"
+
+# JupyterLab's settings for the course. Every cell is in the page: else the table of contents misses its mark.
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+}
 
 # What an installer says when it fails, and what to do about it.
 OFFLINE = "no package index can be reached: check the network, then run the command again."
@@ -98,13 +106,13 @@ def run(arguments: list[str], root: Path) -> None:
         with one_at_a_time(root):
             reset_copies(root, options.lesson)
     elif options.command == "test":
-        set_up(root)
+        set_up(root, tools=True)
         hand_over(root, "pytest", *rest)
     elif options.command == "build":
-        set_up(root)
+        set_up(root, tools=True)
         hand_over(root, "builder.build", *rest)
     elif options.command == "bench":
-        set_up(root)
+        set_up(root, tools=True)
         hand_over(root, "benchmarks", *rest)
 
 
@@ -126,22 +134,44 @@ def advice(problem: str) -> str:
 # --- The environment ---------------------------------------------------------------------------------
 
 
-def set_up(root: Path) -> None:
-    """Make .venv with the pinned packages, unless it is there and whole."""
-    if is_ready(root):
+def set_up(root: Path, tools: bool = False) -> None:
+    """Make .venv with the pinned packages, unless it is there and whole.
+
+    tools: with what only tests, builds and benchmarks need, too. It is added when it is first asked for.
+    """
+    if is_ready(root, tools):
         return
     if find_spec("venv") is None or find_spec("ensurepip") is None:
         stop("this Python cannot make environments; on Debian and Ubuntu: sudo apt install python3-venv")
     with one_at_a_time(root):
-        if is_ready(root):
-            return  # Another start has made it meanwhile.
-        print("Setting up .venv: half a minute or more, only this once.", flush=True)
-        # venv would make pip, too, but would not tell why it cannot.
-        require(root, [sys.executable, "-I", "-m", "venv", "--clear", "--without-pip", str(root / ".venv")])
-        require(root, [venv_python(root), "-I", "-m", "ensurepip", "--default-pip"])
-        install(root)
-        finish(root)
-        stamp_file(root).write_text(stamp(root), encoding="utf-8")
+        if not is_made(root):
+            print("Setting up .venv: half a minute or more, only this once.", flush=True)
+            make(root)
+        if tools and not has(root, "tools"):
+            print("Adding what tests, builds and benchmarks need, only this once.", flush=True)
+            install(root, TOOLS)
+            note(root, "tools")
+        if not has(root, "files"):
+            tell("writing settings, listing fonts")
+            finish(root)
+            note(root, "files")
+
+
+def tell(phase: str) -> None:
+    """A line of progress."""
+    print(f"  {phase} ...", flush=True)
+
+
+def make(root: Path) -> None:
+    """Make .venv anew, with the packages that a learner needs."""
+    tell("making the environment")
+    # venv would make pip, too, but would not tell why it cannot.
+    require(root, [sys.executable, "-I", "-m", "venv", "--clear", "--without-pip", str(root / ".venv")])
+    require(root, [venv_python(root), "-I", "-m", "ensurepip", "--default-pip"])
+    install(root, PACKAGES)
+    # It is as large as a tenth of all the rest, and is fetched again in seconds.
+    require(root, [venv_python(root), "-m", "pip", "uninstall", "--yes", "uv"])
+    note(root, "made")
 
 
 @contextmanager
@@ -176,19 +206,51 @@ def lock(file: IO[str]) -> bool:
     return True
 
 
-def is_ready(root: Path) -> bool:
+def is_ready(root: Path, tools: bool = False) -> bool:
+    """Whether .venv has what it should, with the tools if asked for, and still runs."""
+    return is_made(root) and has(root, "files") and (has(root, "tools") or not tools)
+
+
+def is_made(root: Path) -> bool:
     """Whether .venv was made to the end, from these pins, by this Python, in this folder, and still runs."""
     try:
-        made_from = stamp_file(root).read_text(encoding="utf-8", errors="replace")
-        return made_from == stamp(root) and not failure(root, [venv_python(root), "-c", ""])
+        return has(root, "made") and not failure(root, [venv_python(root), "-c", ""])
     except OSError:
         return False
 
 
-def stamp(root: Path) -> str:
-    """What an environment made now would be made from. It is written last, so a half-made one has none."""
-    pins = hashlib.sha256((root / "requirements.txt").read_bytes()).hexdigest()
-    return json.dumps({"pins": pins, "uv": UV, "python": sys.implementation.cache_tag, "folder": str(root)})
+def has(root: Path, part: str) -> bool:
+    """Whether a part of .venv, "made", "tools" or "files", is there as it would be made now."""
+    return read_stamp(root).get(part) == stamp(root)[part]
+
+
+def stamp(root: Path) -> dict[str, str]:
+    """What the parts of an environment made now would be made from."""
+
+    def digest(*texts: bytes) -> str:
+        return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+    pins = digest(*((root / name).read_bytes() for name in (UV, PACKAGES)))
+    return {
+        "made": json.dumps({"pins": pins, "python": sys.implementation.cache_tag, "folder": str(root)}),
+        "tools": digest((root / TOOLS).read_bytes()),
+        "files": digest(json.dumps(sorted(files(root).items())).encode()),
+    }
+
+
+def read_stamp(root: Path) -> dict[str, str]:
+    """What the parts of .venv were made from; a part that was not made to the end is not in it."""
+    try:
+        found = json.loads(stamp_file(root).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def note(root: Path, part: str) -> None:
+    """Write down that a part of .venv is there. Nothing of what was there before is, if it was made anew."""
+    before = {} if part == "made" else read_stamp(root)
+    stamp_file(root).write_text(json.dumps({**before, part: stamp(root)[part]}), encoding="utf-8")
 
 
 def stamp_file(root: Path) -> Path:
@@ -199,32 +261,43 @@ def venv_python(root: Path) -> str:
     return str(root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
-def install(root: Path) -> None:
-    """Install the pinned packages: by uv, in seconds, or by pip where uv cannot do it."""
+def install(root: Path, pins: str) -> None:
+    """Install what a file pins: by uv, in seconds, or by pip where uv cannot do it."""
     python = venv_python(root)
-    pinned = ["install", "--require-hashes", "-r", str(root / "requirements.txt")]
-    problem = failure(root, [python, "-m", "pip", "install", UV])
-    problem = problem or failure(root, [python, "-m", "uv", "pip", *pinned, "--python", python])
+    pinned = ["install", "--require-hashes", "-r"]
+    tell("fetching the installer")
+    problem = failure(root, [python, "-m", "pip", *pinned, str(root / UV)])
+    tell("installing the packages")
+    uv = [python, "-m", "uv", "pip", *pinned, str(root / pins), "--python", python]
+    problem = problem or failure(root, uv)
     if not problem:
         return
     if any(sign in problem for sign, remedy in REMEDIES.items() if remedy in (OFFLINE, FULL)):
         stop(advice(problem))  # pip would find the same, later.
     print(f"{problem}\nuv does not get the packages here; pip does it, in some minutes.", flush=True)
-    require(root, [python, "-m", "pip", *pinned])
+    require(root, [python, "-m", "pip", *pinned, str(root / pins)])
 
 
 def finish(root: Path) -> None:
-    """Put the course's folder on the path of .venv; turn JupyterLab's question about news off; list fonts."""
-    venv = root / ".venv"
-    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(venv)}))
-    # Relative, because a .pth file is read in an encoding that need not know every folder's name.
-    (packages / "course.pth").write_text(os.path.relpath(root, packages) + "\n", encoding="ascii")
-    settings = venv / "share" / "jupyter" / "lab" / "settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    news = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-    (settings / "overrides.json").write_text(json.dumps(news), encoding="utf-8")
-    (venv / "home").mkdir(exist_ok=True)
+    """Write the course's files into .venv, and let Matplotlib list the fonts."""
+    for path, text in files(root).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    (root / ".venv" / "home").mkdir(exist_ok=True)
     require(root, [venv_python(root), "-c", "import matplotlib.font_manager"])
+
+
+def files(root: Path) -> dict[str, str]:
+    """What course.py writes into .venv: a path from the root folder, and the text.
+
+    That is the course's folder, for Python's path, and JupyterLab's settings.
+    """
+    packages = os.path.relpath(sysconfig.get_path("purelib", "venv", {"base": str(root / ".venv")}), root)
+    return {
+        # Relative, because a .pth file is read in an encoding that need not know every folder's name.
+        os.path.join(packages, "course.pth"): os.path.relpath(root, root / packages) + "\n",
+        ".venv/share/jupyter/lab/settings/overrides.json": json.dumps(SETTINGS),
+    }
 
 
 def require(root: Path, command: list[str]) -> None:

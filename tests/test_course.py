@@ -28,7 +28,9 @@ def root(tmp_path):
     (root / "notebooks").mkdir(parents=True)
     write_lesson(root, "0_start_here")
     write_lesson(root, "1_async_execution")
-    (root / "requirements.txt").write_text("aiohttp==3.14.5\n")
+    (root / course.PACKAGES).write_text("aiohttp==3.14.5\n")
+    (root / course.TOOLS).write_text("aiohttp==3.14.5\npytest==9.1.0\n")
+    (root / course.UV).write_text("uv==0.13.9\n")
     return root
 
 
@@ -131,14 +133,14 @@ def test_a_file_that_is_in_the_way_is_named(root):
 
 def test_what_follows_test_and_build_is_handed_on(root, monkeypatch):
     handed = []
-    monkeypatch.setattr(course, "set_up", lambda root: handed.append("set up"))
+    monkeypatch.setattr(course, "set_up", lambda root, tools: handed.append(f"set up, tools: {tools}"))
     monkeypatch.setattr(course, "hand_over", lambda root, *command: handed.append(command))
     course.main(["test", "-k", "a and b", "tests/test_course.py", "--help"], root)
     course.main(["build", "1", "--force"], root)
     assert handed == [
-        "set up",
+        "set up, tools: True",
         ("pytest", "-k", "a and b", "tests/test_course.py", "--help"),
-        "set up",
+        "set up, tools: True",
         ("builder.build", "1", "--force"),
     ]
 
@@ -184,6 +186,9 @@ class Machine:
     def setups(self):
         return sum("-m venv" in command for command in self.commands)
 
+    def installed(self, pins):
+        return sum("-m uv" in command and pins in command for command in self.commands)
+
 
 @pytest.fixture
 def machine(root, monkeypatch):
@@ -192,16 +197,67 @@ def machine(root, monkeypatch):
     return machine
 
 
-def test_the_second_run_installs_nothing(root, machine):
+def test_the_second_run_installs_nothing(root, machine, capsys):
     course.set_up(root)
-    venv, pip, uv, packages, fonts = machine.commands
+    venv, pip, uv, packages, without_uv, fonts = machine.commands
     assert venv.endswith(f"-m venv --clear --without-pip {root / '.venv'}")
     assert pip.endswith("-m ensurepip --default-pip")
-    assert uv.endswith(f"-m pip install {course.UV}")
+    assert uv.endswith(f"-m pip install --require-hashes -r {root / 'requirements-uv.txt'}")
     assert f"-m uv pip install --require-hashes -r {root / 'requirements.txt'}" in packages
+    assert without_uv.endswith("-m pip uninstall --yes uv")
     assert fonts.endswith("-c import matplotlib.font_manager")
+    assert capsys.readouterr().out.splitlines() == [
+        "Setting up .venv: half a minute or more, only this once.",
+        "  making the environment ...",
+        "  fetching the installer ...",
+        "  installing the packages ...",
+        "  writing settings, listing fonts ...",
+    ]
     course.set_up(root)
-    assert len(machine.commands) == 5
+    assert len(machine.commands) == 6
+    assert capsys.readouterr().out == ""
+
+
+def test_what_only_tests_need_is_added_when_it_is_first_needed(root, machine, capsys):
+    course.set_up(root)
+    machine.commands.clear()
+    capsys.readouterr()
+    course.set_up(root, tools=True)
+    uv, packages = machine.commands
+    assert uv.endswith(f"-m pip install --require-hashes -r {root / 'requirements-uv.txt'}")
+    assert f"-m uv pip install --require-hashes -r {root / 'requirements-tools.txt'}" in packages
+    assert capsys.readouterr().out.startswith(
+        "Adding what tests, builds and benchmarks need, only this once.\n"
+    )
+    course.set_up(root, tools=True)
+    course.set_up(root)
+    assert len(machine.commands) == 2
+
+
+def test_other_tools_are_installed_into_the_environment_that_there_is(root, machine):
+    course.set_up(root, tools=True)
+    (root / course.TOOLS).write_text("pytest==9.2.0\n")
+    assert course.is_ready(root) and not course.is_ready(root, tools=True)
+    course.set_up(root, tools=True)
+    assert (machine.setups(), machine.installed("requirements-tools.txt")) == (1, 2)
+
+
+def test_an_environment_made_anew_gets_the_tools_when_they_are_needed(root, machine):
+    course.set_up(root, tools=True)
+    change_the_pins(root)
+    course.set_up(root)
+    assert machine.installed("requirements-tools.txt") == 1
+    course.set_up(root, tools=True)
+    assert (machine.setups(), machine.installed("requirements-tools.txt")) == (2, 2)
+
+
+def test_an_environment_gets_new_settings_without_a_new_installation(root, machine, monkeypatch):
+    course.set_up(root)
+    monkeypatch.setattr(course, "SETTINGS", {"a": "setting"})
+    course.set_up(root)
+    (settings,) = (root / ".venv").glob("**/overrides.json")
+    assert json.loads(settings.read_text()) == {"a": "setting"}
+    assert machine.setups() == 1
 
 
 def test_the_root_folder_is_on_the_path_of_the_environment(root, machine):
@@ -211,7 +267,11 @@ def test_the_root_folder_is_on_the_path_of_the_environment(root, machine):
 
 
 def change_the_pins(root):
-    (root / "requirements.txt").write_text("aiohttp==3.14.6\n")
+    (root / course.PACKAGES).write_text("aiohttp==3.14.6\n")
+
+
+def change_the_installer(root):
+    (root / course.UV).write_text("uv==0.13.10\n")
 
 
 def delete_the_python(root):
@@ -227,7 +287,8 @@ def garble_the_stamp(root):
 
 
 @pytest.mark.parametrize(
-    "change", [change_the_pins, delete_the_python, forget_how_it_was_made, garble_the_stamp]
+    "change",
+    [change_the_pins, change_the_installer, delete_the_python, forget_how_it_was_made, garble_the_stamp],
 )
 def test_an_environment_that_does_not_fit_is_made_anew(change, root, machine):
     course.set_up(root)
@@ -247,8 +308,11 @@ def test_a_moved_folder_and_another_python_are_noticed(root, machine, monkeypatc
     assert not course.is_ready(root)
 
 
-@pytest.mark.parametrize("interrupted", ["-m venv", "-m ensurepip", "-m pip", "-m uv", "font_manager"])
-def test_an_interrupted_set_up_is_started_again(interrupted, root, machine, monkeypatch):
+@pytest.mark.parametrize(
+    ("interrupted", "setups"),
+    [*dict.fromkeys(["-m venv", "-m ensurepip", "-m pip", "-m uv"], 2).items(), ("font_manager", 1)],
+)
+def test_an_interrupted_set_up_is_taken_up_again(interrupted, setups, root, machine, monkeypatch):
     def interrupt(root, command):
         problem = machine(root, command)
         if interrupted in " ".join(command):
@@ -262,14 +326,14 @@ def test_an_interrupted_set_up_is_started_again(interrupted, root, machine, monk
     assert not course.is_ready(root)
     course.set_up(root)
     assert course.is_ready(root)
-    assert machine.setups() == 2
+    assert machine.setups() == setups
 
 
-@pytest.mark.parametrize("part", ["-m pip install uv", "-m uv"])
+@pytest.mark.parametrize("part", ["requirements-uv", "-m uv"])
 def test_pip_takes_over_where_uv_fails(part, root, machine, capsys):
     machine.says[part] = "no wheel for this machine"
     course.set_up(root)
-    assert f"-m pip install --require-hashes -r {root / 'requirements.txt'}" in machine.commands[-2]
+    assert f"-m pip install --require-hashes -r {root / 'requirements.txt'}" in machine.commands[-3]
     assert course.is_ready(root)
     assert "no wheel for this machine\nuv does not get the packages here" in capsys.readouterr().out
 
@@ -281,7 +345,7 @@ def test_pip_takes_over_where_uv_fails(part, root, machine, capsys):
         ("-m venv", "Error: [Errno 13] Permission denied: '.venv'", "folder cannot be written"),
         ("-m venv", "PermissionError: [WinError 5] Zugriff verweigert: 'python.exe'", "close JupyterLab"),
         ("-m ensurepip", "ERROR: [Errno 28] No space left on device", "the disk is full"),
-        ("-m pip install uv", "ERROR: [Errno 28] No space left on device", "the disk is full"),
+        ("requirements-uv", "ERROR: [Errno 28] No space left on device", "the disk is full"),
         ("-m uv", "cause: failed to copy to /b: No space left on device (os error 28)", "the disk is full"),
         ("-m uv", "cause: There is not enough space on the disk. (os error 112)", "the disk is full"),
         ("font_manager", "OSError: [Errno 122] Disk quota exceeded: '/c'", "the disk is full"),
@@ -325,7 +389,11 @@ def test_of_two_starts_at_once_the_second_waits_and_makes_nothing(
     assert machine.setups() == 1
     assert capsys.readouterr().out.splitlines() == [
         "Setting up .venv: half a minute or more, only this once.",
+        "  making the environment ...",
+        "  fetching the installer ...",
+        "  installing the packages ...",
         "Another start sets things up: waiting for it.",
+        "  writing settings, listing fonts ...",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The three lists of dependencies agree: pyproject.toml, environment.yml and requirements.txt."""
+"""The lists of dependencies agree: pyproject.toml, environment.yml and those of pinned packages."""
 
 import re
 import tomllib
@@ -11,10 +11,27 @@ import course
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WANTED = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
-PINS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+EXTRAS = PROJECT["optional-dependencies"]
+LEARNERS = PROJECT["dependencies"]
+WANTED = LEARNERS + EXTRAS["build"] + EXTRAS["test"]
+PINS = {
+    name: (ROOT / name).read_text(encoding="utf-8") for name in (course.UV, course.PACKAGES, course.TOOLS)
+}
 CONDA_NAMES = {"playwright": "playwright-python"}  # what conda calls playwright is for another language
-ENTRIES = re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n", "", PINS))
+by_file = pytest.mark.parametrize("pins", PINS.values(), ids=PINS)
+
+
+def entries(pins):
+    """What a file of pins says of each package, without its comments."""
+    return re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n", "", pins))
+
+
+def versions(pins):
+    """Package to the versions that are pinned: more than one where they depend on the machine."""
+    found = {}
+    for name, version in re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", pins):
+        found.setdefault(name, []).append(version)
+    return found
 
 
 def test_conda_gets_the_same_names_and_versions():
@@ -30,22 +47,37 @@ def test_conda_gets_the_same_names_and_versions():
     ]
 
 
-@pytest.mark.parametrize("wanted", [Requirement(wanted) for wanted in WANTED], ids=str)
-def test_a_version_that_is_allowed_is_pinned(wanted):
-    versions = re.findall(rf"^{wanted.name}==([^\s;]+)", PINS, re.MULTILINE)
-    assert versions
-    assert list(wanted.specifier.filter(versions)) == versions
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        *[(course.PACKAGES, Requirement(each)) for each in LEARNERS],
+        *[(course.TOOLS, Requirement(each)) for each in WANTED + EXTRAS["bench"]],
+    ],
+    ids=str,
+)
+def test_a_version_that_is_allowed_is_pinned(file, wanted):
+    pinned = versions(PINS[file]).get(wanted.name)
+    assert pinned
+    assert list(wanted.specifier.filter(pinned)) == pinned
 
 
-def test_every_pin_has_a_hash():
-    for entry in ENTRIES:
+def test_what_learners_get_is_pinned_alike_for_tests():
+    tools = versions(PINS[course.TOOLS])
+    assert versions(PINS[course.PACKAGES]).items() <= tools.items()
+    assert list(versions(PINS[course.UV])) == ["uv"]
+
+
+@by_file
+def test_every_pin_has_a_hash(pins):
+    for entry in entries(pins):
         assert re.match(r"[\w.-]+==\S+", entry), entry
         assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry
 
 
-def test_the_pins_name_no_index_and_no_host():
-    assert "://" not in PINS
-    options = re.findall(r"(?<!\S)--?[a-z][a-z-]*", "\n".join(ENTRIES))
+@by_file
+def test_the_pins_name_no_index_and_no_host(pins):
+    assert "://" not in pins
+    options = re.findall(r"(?<!\S)--?[a-z][a-z-]*", "\n".join(entries(pins)))
     assert set(options) == {"--hash"}
 
 
@@ -60,6 +92,7 @@ def test_all_that_name_versions_of_python_agree(file):
         assert re.findall(r"[\d.]+\d", each) == (versions[:: newest - oldest] if " to " in each else versions)
 
 
-def test_the_pins_are_made_as_the_guide_says():
-    (command,) = re.findall(r"uv pip compile .*", PINS)
+@by_file
+def test_the_pins_are_made_as_the_guide_says(pins):
+    (command,) = re.findall(r"uv pip compile .*", pins)
     assert command in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
