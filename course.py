@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 OLDEST, NEWEST = (3, 11), (3, 14)  # between these every pinned package is there ready-made
 
@@ -48,6 +48,17 @@ SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
+
+
+class Edition(NamedTuple):
+    """Where an edition of the notebooks is, and where a learner's copies of it go, from the root folder."""
+
+    notebooks: str
+    copies: str
+
+
+LEARNERS = Edition("notebooks/learner", "my_notebooks")
+COMPLETE = Edition("notebooks", "my_notebooks/complete")
 
 # What an installer says when it fails, and what to do about it.
 OFFLINE = "no package index can be reached: check the network, then run the command again."
@@ -89,6 +100,7 @@ def run(arguments: list[str], root: Path) -> None:
     lab.add_argument(
         "lesson", nargs="?", help="its number or name; JupyterLab's options may follow: --port=9999"
     )
+    lab.add_argument("--complete", action="store_true", help="open it with its outputs and solutions")
     reset = commands.add_parser("reset", help="give a fresh copy of a lesson, or of all; the old one is kept")
     reset.add_argument("lesson", nargs="?", help="its number or name")
     commands.add_parser("test", help="run every test; what follows goes to pytest", add_help=False)
@@ -99,7 +111,7 @@ def run(arguments: list[str], root: Path) -> None:
     if options.command == "lab":
         if any(not option.startswith("-") for option in rest):
             parser.error(f"one lesson at a time, and options as --name=value: {' '.join(rest)}")
-        open_lab(root, options.lesson, rest)
+        open_lab(root, options.lesson, COMPLETE if options.complete else LEARNERS, rest)
     elif options.command == "reset":
         if rest:
             parser.error(f"reset takes one lesson, or none for all: {' '.join(rest)}")
@@ -366,33 +378,62 @@ def hand_over(root: Path, module: str, *arguments: str) -> None:
 # --- The learner's working copy ----------------------------------------------------------------------
 
 
-def open_lab(root: Path, lesson: str | None, options: list[str]) -> None:
-    """Open a lesson's working copy in JupyterLab, which serves the course's folder."""
+def open_lab(root: Path, lesson: str | None, edition: Edition, options: list[str]) -> None:
+    """Open the copy of a lesson in JupyterLab, which serves the course's folder."""
     name = find_lesson(root, lesson) if lesson else lessons(root)[0]
     with one_at_a_time(root):
-        updates = copy_lessons(root)
-    for updated in updates:
+        updates = copy_lessons(root, edition)
+    for updated, changes in updates.items():
         short = updated.split("_")[0]
         print(
             f"{updated} was updated since you changed your copy, which stays as it is: "
             f"`python3 course.py reset {short}` gives a fresh copy and keeps yours."
         )
+        for change in changes:
+            print(f"  {change}")
     set_up(root)
+    sign(root, edition)
     hand_over(
         root,
         "jupyterlab",
         f"--ServerApp.root_dir={root}",
-        f"--LabApp.default_url=/lab/tree/my_notebooks/{name}.ipynb",
+        f"--LabApp.default_url=/lab/tree/{edition.copies}/{name}.ipynb",
         # Tabs of other projects do not belong here.
         f"--LabApp.workspaces_dir={root / '.venv' / 'workspaces'}",
+        *signatures(root),
         *options,
     )
 
 
+def signatures(root: Path) -> list[str]:
+    """The options that say where Jupyter keeps its key and the signatures of notebooks that it trusts."""
+    folder = root / ".venv" / "signatures"
+    return [
+        f"--NotebookNotary.db_file={folder / 'signatures.db'}",
+        f"--NotebookNotary.secret_file={folder / 'secret'}",
+    ]
+
+
+def sign(root: Path, edition: Edition) -> None:
+    """Sign the copies that are as the course made them: what moves in them does so from the first look."""
+    (root / ".venv" / "signatures").mkdir(exist_ok=True)
+    untouched = []
+    for name in lessons(root):
+        original, copy = (root / folder / f"{name}.ipynb" for folder in edition)
+        if copy.read_bytes() == original.read_bytes():
+            untouched.append(str(copy))
+    if not untouched:
+        return
+    if problem := failure(root, [venv_python(root), "-m", "nbformat.sign", *signatures(root), *untouched]):
+        last = problem.splitlines()[-1]
+        print(f"The copies could not be signed, so figures that move may stand still at first: {last}")
+
+
 def lessons(root: Path) -> list[str]:
     """The names of the lessons' notebooks, in order; there is at least one."""
-    names = sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
-    return names or stop(f"there is no notebook in {root / 'notebooks'}; get the course anew.")
+    folder = root / LEARNERS.notebooks
+    names = sorted(path.stem for path in folder.glob("*.ipynb"))
+    return names or stop(f"there is no notebook in {folder}; get the course anew.")
 
 
 def find_lesson(root: Path, lesson: str) -> str:
@@ -404,44 +445,43 @@ def find_lesson(root: Path, lesson: str) -> str:
     stop(f"there is no lesson {lesson!r}; the lessons are: {', '.join(lessons(root))}")
 
 
-def copy_lessons(root: Path) -> list[str]:
-    """Bring the working copies up to date, but never over a learner's edits.
+def copy_lessons(root: Path, edition: Edition = LEARNERS) -> dict[str, list[str]]:
+    """Bring the copies of an edition up to date, but never over a learner's edits.
 
-    Returns the lessons that were updated while the learner's copy has edits.
+    Returns the lessons that were updated while the learner's copy has edits, and what has changed in them.
     """
-    copies, copied = root / "my_notebooks", read_record(root)
-    copies.mkdir(exist_ok=True)
-    updated = []
+    record, updated = Record(root), {}
+    (root / edition.copies).mkdir(parents=True, exist_ok=True)
     for name in lessons(root):
-        original, copy = root / "notebooks" / f"{name}.ipynb", copies / f"{name}.ipynb"
+        original, copy = (root / folder / f"{name}.ipynb" for folder in edition)
         current = content(original)
-        if copied.get(name) == current and copy.exists():
+        if record.content(copy) == current and copy.exists():
             continue
-        if copy.exists() and content(copy) not in (copied.get(name), current):
-            updated.append(name)
+        if copy.exists() and content(copy) not in (record.content(copy), current):
+            updated[name] = changes(root, name, record.version(copy))
             continue
         place(original, copy)
-        copied[name] = current
-    write_record(root, copied)
+        record.note(copy, current)
+    record.write()
     return updated
 
 
 def reset_copies(root: Path, lesson: str | None) -> None:
     """Give fresh copies of one lesson or of all; what they replace moves to my_notebooks/kept/."""
-    copies, copied = root / "my_notebooks", read_record(root)
-    (copies / "kept").mkdir(parents=True, exist_ok=True)
+    record, kept_copies = Record(root), root / LEARNERS.copies / "kept"
+    kept_copies.mkdir(parents=True, exist_ok=True)
     for name in [find_lesson(root, lesson)] if lesson else lessons(root):
-        original, copy = root / "notebooks" / f"{name}.ipynb", copies / f"{name}.ipynb"
-        message = f"{name}: a fresh copy is in my_notebooks/."
+        original, copy = (root / folder / f"{name}.ipynb" for folder in LEARNERS)
+        message = f"{name}: a fresh copy is in {LEARNERS.copies}/."
         if copy.exists() and copy.read_bytes() != original.read_bytes():
             names = (f"{name}.{date.today()}-{number}.ipynb" for number in count(1))
-            kept = next(path for path in map((copies / "kept").joinpath, names) if not path.exists())
+            kept = next(path for path in map(kept_copies.joinpath, names) if not path.exists())
             copy.rename(kept)
-            message += f" Yours is kept as my_notebooks/kept/{kept.name}."
+            message += f" Yours is kept as {LEARNERS.copies}/kept/{kept.name}."
         place(original, copy)
-        copied[name] = content(original)
+        record.note(copy, content(original))
         print(message)
-    write_record(root, copied)
+    record.write()
 
 
 def place(original: Path, copy: Path) -> None:
@@ -462,17 +502,70 @@ def content(notebook: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_record(root: Path) -> dict[str, str]:
-    """Which content each working copy was made from."""
+class Record:
+    """Which content and which version of the course each copy was made from; kept beside the copies."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.file = root / LEARNERS.copies / ".course.json"
+        try:
+            entries = json.loads(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            entries = {}
+        # Before there were versions, an entry was the content only.
+        self.entries = {
+            name: {"content": entry} if isinstance(entry, str) else entry for name, entry in entries.items()
+        }
+
+    def content(self, copy: Path) -> str | None:
+        return self.entries.get(self._name(copy), {}).get("content")
+
+    def version(self, copy: Path) -> str | None:
+        return self.entries.get(self._name(copy), {}).get("version")
+
+    def note(self, copy: Path, content: str) -> None:
+        self.entries[self._name(copy)] = {"content": content, "version": newest_version(self.root)}
+
+    def write(self) -> None:
+        text = json.dumps(self.entries, indent=1, sort_keys=True)
+        self.file.write_text(text + "\n", encoding="utf-8")
+
+    def _name(self, copy: Path) -> str:
+        return copy.relative_to(self.file.parent).with_suffix("").as_posix()
+
+
+# --- What has changed ----------------------------------------------------------------------------------
+
+
+def changelog(root: Path) -> list[tuple[str, list[str]]]:
+    """(version, what has changed in it) of each version in CHANGELOG.md, the newest first."""
     try:
-        return json.loads((root / "my_notebooks" / ".course.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+        text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    versions: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("## "):
+            versions.append((line.split()[1], []))
+        elif line.startswith("- ") and versions:
+            versions[-1][1].append(line.removeprefix("- "))
+    return versions
 
 
-def write_record(root: Path, copied: dict[str, str]) -> None:
-    text = json.dumps(copied, indent=1, sort_keys=True)
-    (root / "my_notebooks" / ".course.json").write_text(text + "\n", encoding="utf-8")
+def newest_version(root: Path) -> str | None:
+    return next((version for version, _ in changelog(root)), None)
+
+
+def changes(root: Path, name: str, since: str | None) -> list[str]:
+    """What the changelog says of a lesson since a version, the newest first; all of it if that is None."""
+    number = name.split("_")[0]
+    about = (f"Lesson {number}:" if number.isdigit() else f"{name.capitalize()}:", "All lessons:")
+    newer = []
+    for version, said in changelog(root):
+        if version == since:
+            break
+        newer += [change for change in said if change.startswith(about)]
+    return newer
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Build the notebooks from the lessons: `python -m builder.build [--force] [lesson ...]`.
 
 lessons/lesson1_async_execution/lesson.md becomes notebooks/1_async_execution.ipynb: the lesson's cells with
-their outputs, between two rows of links to the neighbours. Two builds with the same outputs give the same
+their outputs, between two rows of links to the neighbours. From this comes the learner's edition, which is
+notebooks/learner/1_async_execution.ipynb. Two builds with the same outputs give the same
 bytes. A notebook is executed anew when its code has changed since, or a file that this uses, or the pin of a
 package; when only text or links have changed, the outputs are kept.
 """
@@ -23,15 +24,14 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from builder.definitions import fill
+from builder.editions import WIDGET_VIEW, WIDGETS, learners
 from builder.facts import Facts, heading, numbered, read_facts, tables
 from builder.imports import content, uses
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1  # raise it when the builder itself changes what is in a notebook: all are then built anew
 CELL_TIMEOUT = 60  # seconds
-CELL_OPTIONS = {"tags", "slideshow", "editable", "deletable", "jupyter", "from", "new"}
-WIDGETS = "application/vnd.jupyter.widget-state+json"
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CELL_OPTIONS = {"tags", "slideshow", "editable", "deletable", "jupyter", "from", "step", "new"}
 
 
 class BuildError(Exception):
@@ -63,6 +63,11 @@ class Lesson:
         return self.root / "notebooks" / f"{self.name}.ipynb"
 
     @property
+    def learners(self) -> Path:
+        """The learner's edition of it."""
+        return self.root / "notebooks" / "learner" / f"{self.name}.ipynb"
+
+    @property
     def number(self) -> str:
         """Its number as text; "" for one that has none."""
         return "".join(re.findall(r"^\d+", self.name))
@@ -90,7 +95,7 @@ def find_lesson(root: Path, wanted: str) -> Lesson:
 
 
 def build(lesson: Lesson, force: bool = False, timeout: float = CELL_TIMEOUT) -> str:
-    """Bring a lesson's notebook up to date; return what was done.
+    """Bring both editions of a lesson's notebook up to date; return what was done.
 
     force: execute it even if its outputs are current.
     timeout: the longest that a cell may run, in seconds.
@@ -105,14 +110,29 @@ def build(lesson: Lesson, force: bool = False, timeout: float = CELL_TIMEOUT) ->
         check_versions(lesson, notebook)
         notebook = execute(notebook, lesson, timeout)
         done = f"built, {len(code_cells(notebook))} cells run"
-    text = render(notebook)
-    if previous and lesson.notebook.read_text(encoding="utf-8") == text:
+    written = [write(lesson.notebook, notebook), write(lesson.learners, learners_edition(notebook))]
+    if not any(written):
         return f"{done}, nothing changed" if force else "up to date"
-    part = lesson.notebook.with_suffix(".part")
-    part.parent.mkdir(exist_ok=True)
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(lesson.notebook)
     return done
+
+
+def learners_edition(notebook: NotebookNode) -> NotebookNode:
+    """The learner's edition of a complete notebook, with ids."""
+    edition = learners(notebook)
+    give_ids(edition.cells)
+    return edition
+
+
+def write(path: Path, notebook: NotebookNode) -> bool:
+    """Write a notebook to a file, unless it stands there; return whether it was written."""
+    text = render(notebook)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    part = path.with_suffix(".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(text, encoding="utf-8", newline="\n")
+    part.replace(path)
+    return True
 
 
 # --- From the lesson to a notebook without outputs -----------------------------------------------------
@@ -126,11 +146,7 @@ def compose(lesson: Lesson) -> NotebookNode:
     cells = read_cells(lesson)
     if links := navigation(lesson):
         cells = [links, *cells, navigation(lesson)]
-    seen = Counter()
-    for cell in cells:
-        digest = short_hash([cell.cell_type, cell.source])
-        seen[digest] += 1
-        cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    give_ids(cells)
     source = lesson.source.relative_to(lesson.root).as_posix()
     metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
@@ -138,6 +154,15 @@ def compose(lesson: Lesson) -> NotebookNode:
         "course": {"source": source, "stamp": stamp(lesson, cells)},
     }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def give_ids(cells: list[NotebookNode]) -> None:
+    """Give each cell an id that comes from what it is, a number behind it where several are alike."""
+    seen = Counter()
+    for cell in cells:
+        digest = short_hash([cell.cell_type, cell.source])
+        seen[digest] += 1
+        cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
 
 
 def read_source(lesson: Lesson) -> NotebookNode:

@@ -1,7 +1,8 @@
 """Fill the cells of a lesson that name what they show: `:from: limits.py run_as_tasks_with_limit`.
 
 So a definition stands in its module only. With `:new: true` the lines that the version before had not are
-marked `# New`, with `:new: ChainV1` those that ChainV1 had not.
+marked `# New`, with `:new: ChainV1` those that ChainV1 had not. `:step: tasks.py run_as_tasks` names a
+function that the learner writes herself: in her edition the cell is a stub.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ NAMED = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def fill(cells: list[NotebookNode], folder: Path) -> None:
-    """Put the code that cells name into them, and take the options `from` and `new` away.
+    """Put the code that cells name into them, and take the options `from`, `step` and `new` away.
 
     cells: a lesson's cells in order. folder: the lesson's, which holds the modules.
     The imports with which a cell begins stay first, the rest of it comes last.
@@ -31,11 +32,14 @@ def fill(cells: list[NotebookNode], folder: Path) -> None:
     """
     before: list[str] = []  # the sources of the cells so far, the latest last
     for cell in cells:
-        wanted, marked = cell.metadata.pop("from", None), cell.metadata.pop("new", False)
-        if marked and not wanted:
-            raise ValueError("the option 'new' needs the option 'from'")
-        if wanted:
-            path, names = _read_option(wanted, folder)
+        options = {name: cell.metadata.pop(name) for name in ("from", "step") if name in cell.metadata}
+        marked = cell.metadata.pop("new", False)
+        if len(options) > 1:
+            raise ValueError("the options 'from' and 'step' in one cell: take one of them")
+        if marked and not options:
+            raise ValueError("the option 'new' needs the option 'from' or 'step'")
+        for option, wanted in options.items():
+            path, names = _read_option(option, wanted, folder)
             shown = [definition(path, name) for name in names]
             if marked:
                 shown = [
@@ -43,6 +47,9 @@ def fill(cells: list[NotebookNode], folder: Path) -> None:
                 ]
             imports, rest = _split(cell.source)
             cell.source = "\n\n\n".join(part for part in [imports, *shown, rest] if part)
+        if "step" in options:
+            stub(cell.source)
+            cell.metadata.setdefault("tags", []).append("step")
         if cell.cell_type == "code":
             before.append(cell.source.strip("\n"))
 
@@ -57,6 +64,21 @@ def definition(path: Path, name: str) -> str:
         return _segment(source, node)
     names = ", ".join(each for node in parse(source).body for each in _names(node))
     raise ValueError(f"{path.name} has no definition {name!r}; it has {names}")
+
+
+def stub(step: str) -> str:
+    """The code of a building step without what the learner writes: signature and docstring are left.
+
+    step: a function with a docstring, which says what it must do, and the imports before it.
+    Raises ValueError if it is anything else.
+    """
+    function = ast.parse(step).body[-1]
+    is_function = isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    if not is_function or not _is_docstring(function.body[0]):
+        raise ValueError(f"a step must end with a function that has a docstring, not with: {step[-80:]!r}")
+    docstring = function.body[0]
+    kept = step.splitlines()[: docstring.end_lineno]
+    return "\n".join([*kept, " " * docstring.col_offset + "raise NotImplementedError"])
 
 
 def mark_new(new: str, old: str) -> str:
@@ -74,12 +96,14 @@ def mark_new(new: str, old: str) -> str:
     return "\n".join(lines)
 
 
-def _read_option(wanted: object, folder: Path) -> tuple[Path, list[str]]:
+def _read_option(option: str, wanted: object, folder: Path) -> tuple[Path, list[str]]:
     file, *names = str(wanted).split()
     path = folder / file
     if not re.fullmatch(r"\w+\.py", file) or not path.is_file() or not names:
         modules = ", ".join(sorted(each.name for each in folder.glob("*.py")))
-        raise ValueError(f"':from: {wanted}' must be a module and a name in it; the modules are {modules}")
+        raise ValueError(
+            f"':{option}: {wanted}' must be a module and a name in it; the modules are {modules}"
+        )
     return path, names
 
 

@@ -282,6 +282,39 @@ def test_code_that_is_named_is_filled_in(root, second):
         builder.compose(second)
 
 
+def test_a_step_is_code_in_one_edition_and_a_stub_in_the_other(root, second, quick):
+    write(second.folder / "chain.py", 'def one():\n    """Count."""\n    return 1\n')
+    rewrite(second.source, "6 * 7", ":step: chain.py one")
+    builder.build(second)
+    sources = [
+        builder.code_cells(builder.read_notebook(path))[0].source
+        for path in (second.notebook, second.learners)
+    ]
+    assert sources == [
+        'def one():\n    """Count."""\n    return 1',
+        'def one():\n    """Count."""\n    raise NotImplementedError',
+    ]
+
+
+def test_a_step_without_a_docstring_is_refused(root, second):
+    write(second.folder / "chain.py", "def one():\n    return 1\n")
+    rewrite(second.source, "6 * 7", ":step: chain.py one")
+    with pytest.raises(builder.BuildError, match="lesson.md: a step must end with a function that has a doc"):
+        builder.compose(second)
+
+
+def test_a_learners_edition_that_is_missing_or_another_comes_back_without_a_run(second, quick, monkeypatch):
+    builder.build(second)
+    made = second.learners.read_text()
+    assert builder.read_notebook(second.learners).metadata.course.edition == "learner"
+    monkeypatch.setattr(builder, "execute", None)
+    for damage in (second.learners.unlink, lambda: second.learners.write_text("{}")):
+        damage()
+        assert builder.build(second) == "text and links brought up to date, outputs kept"
+        assert second.learners.read_text() == made
+    assert builder.build(second) == "up to date"
+
+
 def test_a_cell_keeps_its_id_when_others_come_and_go(root, second):
     before = {cell.source: cell.id for cell in builder.compose(second).cells}
     rewrite(second.source, "6 * 7", "'new'\n```\n\n```{code-cell} ipython3\n6 * 7")

@@ -8,14 +8,18 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 from leftovers import wait_for
+from nbformat.sign import NotebookNotary
 
 import course
+from builder.build import find_lessons
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds that threads and processes get
@@ -25,18 +29,20 @@ PATIENCE = 120  # seconds that threads and processes get
 def root(tmp_path):
     """A course in a folder with a space in its name: two lessons and one pin."""
     root = tmp_path / "my courses"
-    (root / "notebooks").mkdir(parents=True)
-    write_lesson(root, "0_start_here")
-    write_lesson(root, "1_async_execution")
+    for name in ("0_start_here", "1_async_execution"):
+        write_lesson(root, name)
+        write_lesson(root, name, folder="notebooks")
     (root / course.PACKAGES).write_text("aiohttp==3.14.5\n")
     (root / course.TOOLS).write_text("aiohttp==3.14.5\npytest==9.1.0\n")
     (root / course.UV).write_text("uv==0.13.9\n")
     return root
 
 
-def write_lesson(root, name, source="print('hello')", folder="notebooks", outputs=()):
+def write_lesson(root, name, source="print('hello')", folder="notebooks/learner", outputs=()):
     cell = {"cell_type": "code", "source": [source], "outputs": list(outputs), "execution_count": 1}
+    cell |= {"metadata": {}, "id": "one"}
     path = root / folder / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
 
 
@@ -117,7 +123,7 @@ def test_ctrl_c_leaves_one_sentence(root, monkeypatch, capsys):
     def interrupt(root):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(course, "copy_lessons", interrupt)
+    monkeypatch.setattr(course, "copy_lessons", lambda root, edition: interrupt(root))
     with pytest.raises(SystemExit) as end:
         course.main(["lab"], root)
     assert end.value.code == 130
@@ -145,10 +151,17 @@ def test_what_follows_test_and_build_is_handed_on(root, monkeypatch):
     ]
 
 
-def test_lab_opens_the_lesson_from_the_working_copies(root, monkeypatch):
+@pytest.fixture
+def handed(monkeypatch):
+    """What is handed over to JupyterLab, which does not start; nothing is set up nor signed."""
     handed = []
     monkeypatch.setattr(course, "set_up", lambda root: None)
+    monkeypatch.setattr(course, "sign", lambda root, edition: None)
     monkeypatch.setattr(course, "hand_over", lambda root, *command: handed.append(command))
+    return handed
+
+
+def test_lab_opens_the_lesson_from_the_working_copies(root, handed):
     course.main(["lab"], root)
     for lesson in ("1", "lesson1", "1_async_execution", "notebooks/1_async_execution.ipynb"):
         course.main(["lab", lesson, "--no-browser"], root)
@@ -159,6 +172,19 @@ def test_lab_opens_the_lesson_from_the_working_copies(root, monkeypatch):
         assert "--LabApp.default_url=/lab/tree/my_notebooks/1_async_execution.ipynb" in command
         assert command[-1] == "--no-browser"
     assert (root / "my_notebooks" / "1_async_execution.ipynb").exists()
+
+
+def test_the_complete_edition_is_opened_on_request_as_a_copy(root, handed):
+    write_lesson(root, "1_async_execution", "complete", folder="notebooks")
+    course.main(["lab", "1", "--complete"], root)
+    assert "--LabApp.default_url=/lab/tree/my_notebooks/complete/1_async_execution.ipynb" in handed[0]
+    copies = root / "my_notebooks"
+    assert source_of(copies / "complete" / "1_async_execution.ipynb") == "complete"
+    course.main(["lab", "1"], root)
+    assert source_of(copies / "1_async_execution.ipynb") == "print('hello')"
+    edit(root, "complete/1_async_execution", "mine")
+    course.main(["lab", "1", "--complete"], root)
+    assert source_of(copies / "complete" / "1_async_execution.ipynb") == "mine"
 
 
 # --- the environment
@@ -572,14 +598,14 @@ def test_without_a_home_kernels_and_jupyterlab_run_and_keep_their_things_in_venv
 
 
 def test_lessons_are_copied_once(root):
-    assert course.copy_lessons(root) == []
+    assert course.copy_lessons(root) == {}
     copies = root / "my_notebooks"
     assert sorted(path.name for path in copies.glob("*.ipynb")) == [
         "0_start_here.ipynb",
         "1_async_execution.ipynb",
     ]
     edit(root, "1_async_execution", "mine")
-    assert course.copy_lessons(root) == []
+    assert course.copy_lessons(root) == {}
     assert source_of(copies / "1_async_execution.ipynb") == "mine"
 
 
@@ -595,19 +621,40 @@ def test_an_updated_lesson_replaces_a_copy_that_was_only_run(root):
     output = {"output_type": "stream", "name": "stdout", "text": ["hello\n"]}
     write_lesson(root, "0_start_here", folder="my_notebooks", outputs=[output])
     write_lesson(root, "0_start_here", "updated")
-    assert course.copy_lessons(root) == []
+    assert course.copy_lessons(root) == {}
     assert source_of(root / "my_notebooks" / "0_start_here.ipynb") == "updated"
 
 
-def test_an_updated_lesson_leaves_a_changed_copy_alone_and_says_so(root, monkeypatch, capsys):
-    monkeypatch.setattr(course, "set_up", lambda root: None)
-    monkeypatch.setattr(course, "hand_over", lambda root, *command: None)
+CHANGES = """# Changelog
+
+## 0.3.0
+- Lesson 0: a new player.
+- Lesson 1: the second cell is another.
+- All lessons: larger letters.
+
+## 0.2.0
+- Lesson 1: a step.
+- Lesson 10: nothing of lesson 1.
+
+## 0.1.0
+- All lessons: the first version.
+"""
+
+
+def test_an_updated_lesson_leaves_a_changed_copy_alone_and_says_so(root, handed, capsys):
+    (root / "CHANGELOG.md").write_text(CHANGES[CHANGES.index("## 0.1.0") :])
     course.main(["lab"], root)
     edit(root, "1_async_execution", "mine")
     write_lesson(root, "1_async_execution", "updated")
+    (root / "CHANGELOG.md").write_text(CHANGES)
     course.main(["lab"], root)
     assert source_of(root / "my_notebooks" / "1_async_execution.ipynb") == "mine"
-    (line,) = capsys.readouterr().out.splitlines()
+    line, *changes = capsys.readouterr().out.splitlines()
+    assert changes == [
+        "  Lesson 1: the second cell is another.",
+        "  All lessons: larger letters.",
+        "  Lesson 1: a step.",
+    ]
     assert line.startswith("1_async_execution was updated since you changed your copy")
     assert "`python3 course.py reset 1`" in line
     course.main(["reset", "1"], root)
@@ -621,15 +668,30 @@ def test_a_copy_that_is_no_notebook_any_more_is_the_learners(root):
     copy = root / "my_notebooks" / "0_start_here.ipynb"
     copy.write_text("<<<<<<< mine")
     write_lesson(root, "0_start_here", "updated")
-    assert course.copy_lessons(root) == ["0_start_here"]
+    assert course.copy_lessons(root) == {"0_start_here": []}
     assert copy.read_text() == "<<<<<<< mine"
+
+
+def test_a_record_without_versions_is_understood(root):
+    course.copy_lessons(root)
+    record = root / "my_notebooks" / ".course.json"
+    entries = json.loads(record.read_text())
+    record.write_text(json.dumps({name: entry["content"] for name, entry in entries.items()}))
+    edit(root, "1_async_execution", "mine")
+    write_lesson(root, "1_async_execution", "updated")
+    write_lesson(root, "0_start_here", "updated")
+    (root / "CHANGELOG.md").write_text(CHANGES[: CHANGES.index("## 0.2.0")])
+    assert course.copy_lessons(root) == {
+        "1_async_execution": ["Lesson 1: the second cell is another.", "All lessons: larger letters."]
+    }
+    assert source_of(root / "my_notebooks" / "0_start_here.ipynb") == "updated"
 
 
 def test_without_a_record_nothing_of_the_learners_is_lost(root):
     course.copy_lessons(root)
     edit(root, "1_async_execution", "mine")
     (root / "my_notebooks" / ".course.json").write_text("{ half a rec")
-    assert course.copy_lessons(root) == ["1_async_execution"]
+    assert course.copy_lessons(root) == {"1_async_execution": []}
     assert source_of(root / "my_notebooks" / "1_async_execution.ipynb") == "mine"
 
 
@@ -654,10 +716,10 @@ def test_reset_of_all_keeps_only_what_differs(root):
     course.main(["reset"], root)
     (kept,) = (root / "my_notebooks" / "kept").iterdir()
     assert kept.name.startswith("0_start_here.")
-    assert course.copy_lessons(root) == []
+    assert course.copy_lessons(root) == {}
 
 
-def test_of_two_starts_at_once_the_second_waits_for_the_copies(root, waiting, monkeypatch):
+def test_of_two_starts_at_once_the_second_waits_for_the_copies(root, waiting, handed, monkeypatch):
     started, copyfile = [], shutil.copyfile
 
     def copy(original, copy):
@@ -666,13 +728,11 @@ def test_of_two_starts_at_once_the_second_waits_for_the_copies(root, waiting, mo
             assert waiting.wait(PATIENCE)
         copyfile(original, copy)
 
-    monkeypatch.setattr(course, "set_up", lambda root: None)
-    monkeypatch.setattr(course, "hand_over", lambda root, *command: None)
     monkeypatch.setattr(course.shutil, "copyfile", copy)
     with ThreadPoolExecutor() as pool:
         course.main(["lab"], root)
         started[0].result(PATIENCE)
-    assert course.copy_lessons(root) == []
+    assert course.copy_lessons(root) == {}
     assert source_of(root / "my_notebooks" / "1_async_execution.ipynb") == "print('hello')"
 
 
@@ -685,5 +745,51 @@ def test_an_interrupted_copy_is_no_copy(root, monkeypatch):
         patch.setattr(course.shutil, "copyfile", copy_half)
         with pytest.raises(KeyboardInterrupt):
             course.copy_lessons(root)
-    assert course.copy_lessons(root) == []
+    assert course.copy_lessons(root) == {}
     assert source_of(root / "my_notebooks" / "0_start_here.ipynb") == "print('hello')"
+
+
+# --- signatures
+
+
+def trusted(root):
+    """The copies that Jupyter trusts."""
+    places = dict(option.removeprefix("--NotebookNotary.").split("=") for option in course.signatures(root))
+    notary = NotebookNotary(**places)
+    paths = sorted((root / "my_notebooks").glob("*.ipynb"))
+    found = [path.stem for path in paths if notary.check_signature(nbformat.read(path, as_version=4))]
+    notary.store.close()
+    return found
+
+
+def test_copies_that_are_as_they_were_made_are_signed(root, handed, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(course, "venv_python", lambda root: sys.executable)
+    course.copy_lessons(root)
+    edit(root, "1_async_execution", "mine")
+    (root / ".venv").mkdir()
+    course.sign(root, course.LEARNERS)
+    assert trusted(root) == ["0_start_here"]
+
+
+def test_where_copies_cannot_be_signed_a_sentence_says_what_that_means(root, monkeypatch, capsys):
+    monkeypatch.setattr(course, "failure", lambda root, command: "Traceback\nDiskError: full")
+    course.copy_lessons(root)
+    (root / ".venv").mkdir()
+    course.sign(root, course.LEARNERS)
+    assert capsys.readouterr().out == (
+        "The copies could not be signed, so figures that move may stand still at first: DiskError: full\n"
+    )
+
+
+def test_the_newest_version_in_the_changelog_is_that_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert course.newest_version(ROOT) == project["version"]
+
+
+def test_every_change_is_about_something():
+    about = [lesson.name.split("_")[0] for lesson in find_lessons(ROOT)]
+    allowed = [f"Lesson {name}" if name.isdigit() else name.capitalize() for name in about]
+    for _, said in course.changelog(ROOT):
+        assert said
+        assert {change.partition(":")[0] for change in said} <= {*allowed, "All lessons", "Commands"}

@@ -175,7 +175,8 @@ def test_nothing_is_marked_where_nothing_is_new():
         ({"from": "tasks.py Chain.third"}, "tasks.py has no definition 'Chain.third'"),
         ({"from": "tasks.py Chain", "new": True}, "':new: True': no earlier cell or lesson defines 'Chain'"),
         ({"from": "tasks.py work", "new": "work_v1"}, "':new: work_v1': no earlier cell or lesson defines"),
-        ({"new": True}, "the option 'new' needs the option 'from'"),
+        ({"new": True}, "the option 'new' needs the option 'from' or 'step'"),
+        ({"from": "a.py x", "step": "a.py x"}, "the options 'from' and 'step' in one cell: take one of them"),
     ],
 )
 def test_what_cannot_be_filled_in_is_named(folder, options, message):

@@ -22,7 +22,7 @@ NOTEBOOKS = ROOT / "notebooks"
 LESSONS = builder.find_lessons(ROOT)
 NUMBERED = [lesson for lesson in LESSONS if re.match("[1-9]", lesson.name)]
 IGNORED = {"nbval-ignore-output", "nbval-skip"}
-TAGS = {"navigation", "solution", "long", "raises-exception", *IGNORED}
+TAGS = {"navigation", "opening", "solution", "step", "long", "raises-exception", *IGNORED}
 
 
 @pytest.fixture(params=LESSONS, ids=lambda lesson: lesson.name)
@@ -100,9 +100,9 @@ def links(notebook):
 
 
 def test_every_lesson_has_a_notebook_and_every_notebook_a_lesson():
-    assert {path.name for path in NOTEBOOKS.iterdir()} - {".ipynb_checkpoints"} == {
-        lesson.notebook.name for lesson in LESSONS
-    }
+    for place in ("notebook", "learners"):
+        wanted = [getattr(lesson, place) for lesson in LESSONS]
+        assert sorted(wanted[0].parent.glob("*.ipynb")) == sorted(wanted)
 
 
 def test_the_notebook_is_its_lesson(lesson, notebook):
@@ -118,6 +118,17 @@ def test_the_notebook_is_its_lesson(lesson, notebook):
 
 def test_the_file_is_as_the_builder_writes_it(lesson, notebook):
     assert lesson.notebook.read_text(encoding="utf-8") == builder.render(notebook)
+
+
+def test_the_learners_edition_is_made_from_the_complete_one(lesson, notebook):
+    expected = builder.render(builder.learners_edition(notebook))
+    assert lesson.learners.read_text(encoding="utf-8") == expected, f"python3 course.py build {lesson.name}"
+
+
+def test_the_learners_edition_gives_no_answer_away(lesson):
+    edition = nbformat.read(lesson.learners, as_version=4)
+    assert not [cell.source for cell in code_cells(edition) if cell.outputs and "opening" not in tags(cell)]
+    assert not [cell.source for cell in code_cells(edition) if "solution" in tags(cell)]
 
 
 def test_the_lesson_says_where_to_edit(lesson):
@@ -195,7 +206,7 @@ def test_the_file_is_small(notebook):
 
 
 def test_links_lead_somewhere(lesson, notebook):
-    """From notebooks/, and from the learner's copies in the folder beside it."""
+    """From notebooks/, from the learner's edition, and from her copies: all notebooks are in one folder."""
     for link in links(notebook):
         address = urlsplit(link)
         if address.scheme:
