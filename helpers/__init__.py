@@ -53,6 +53,7 @@ _HOME = {
     "Node": "figures.trees",
     "run_on_virtual_clock": "recording.virtual_clock",
     "check": "cards.checks",
+    "check_step": "cards.steps",
     "quiz": "cards.quizzes",
     "show_diff": "cards.diff",
     "show_sources": "cards.sources",

@@ -1,7 +1,7 @@
 """JupyterLab in a headless Chromium, driven by playwright, over a copy of the notebooks.
 
-The fixtures `lab` and `browser` in conftest.py start both; where one is missing, tests are skipped or fail.
-`with lab.open(browser, "1_async_execution") as notebook:` gives a `Notebook`, open in a page of its own.
+The fixture `desk` in conftest.py starts both and loads the page; where one is missing, tests are skipped or
+fail. `with desk.open("1_async_execution") as notebook:` gives a `Notebook`, open in that page.
 """
 
 import json
@@ -14,17 +14,15 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import course
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome", "microsoft-edge", "msedge")
 PATIENCE = 60  # seconds for JupyterLab to start, and to open a notebook
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
-# What Lab's settings are for the tests: no question about news, every cell is in the page, nothing is saved.
-SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
-    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-}
+# Lab's settings are those that learners get; nothing is saved.
+SETTINGS = {**course.SETTINGS, "@jupyterlab/docmanager-extension:plugin": {"autosave": False}}
 
 # What JupyterLab writes in the place of a widget that it cannot show.
 WIDGET_ERRORS = ("Error displaying widget", "Error creating widget", "model not found", "Loading widget")
@@ -193,52 +191,87 @@ class Lab:
 
     def __init__(self, folder: Path, server: dict):
         self.notebooks = folder / "notebooks"
-        self._settings = folder / "settings"
         self._server = server
 
-    @contextmanager
-    def open(self, browser, name: str):
-        """Inside the block, the notebook `name` (without .ipynb) is open in a page of its own.
+    def address(self) -> str:
+        """Of JupyterLab, with nothing open. The token in it gives the page a cookie.
 
-        Gives a `Notebook`. It is not trusted, nothing of it has run, and its kernel is ready. Lab has its
-        light theme. At the end its kernel is shut down.
+        Without one, every page in every browser could run code.
         """
-        shutil.rmtree(self._settings, ignore_errors=True)  # a theme that an earlier page has chosen
-        page = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US").new_page()
-        notebook = Notebook(name, page)
+        return f"{self._server['url']}lab?reset&token={self._server['token']}"
+
+
+# --- The page
+
+
+class Desk:
+    """A page with JupyterLab, in which one notebook after another is open.
+
+    page: playwright's. errors: what went wrong in it so far: errors that no script caught, and what was
+    reported to the console as an error. That includes files that cannot be loaded. Nothing is left out, for
+    JupyterLab 4.6 reports no error when all is well.
+    """
+
+    def __init__(self, lab: Lab, browser):
+        self.notebooks = lab.notebooks
+        self.errors: list[str] = []
+        self.page = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US").new_page()
+        self.page.set_default_timeout(PATIENCE * 1000)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._note)
+        self.page.goto(lab.address())
+        self.page.wait_for_function("window.jupyterapp?.restored")
+        self.page.evaluate("jupyterapp.restored.then(() => null)")
+
+    def _note(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location['url']})")
+
+    @contextmanager
+    def open(self, name: str, kernel: bool = True):
+        """Inside the block, the notebook `name` (a path, without .ipynb) is open.
+
+        Gives a `Notebook`. It is not trusted, nothing of it has run, and its kernel is ready; without
+        `kernel` it has none. Lab has its light theme. At the end the kernel is shut down.
+        """
+        notebook = Notebook(name, self)
+        self.page.evaluate(_OPEN, [f"{name}.ipynb", kernel])
         try:
-            page.set_default_timeout(PATIENCE * 1000)
-            # The token gives the page a cookie. Without one, every page in every browser could run code.
-            server = self._server
-            page.goto(f"{server['url']}lab/tree/{name}.ipynb?reset&token={server['token']}")
-            page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady")
-            page.evaluate("jupyterapp.shell.currentWidget.revealed")
             yield notebook
         finally:
-            _close(notebook)
+            notebook.close()
+
+    def close(self) -> None:
+        _close(self.page.context)
+
+
+# The kernel has been asked something and has answered, so it is ready.
+_OPEN = """async ([path, kernel]) => {
+    const options = kernel ? {} : {kernel: {shouldStart: false, autoStartDefault: false}};
+    const widget = await jupyterapp.commands.execute("docmanager:open", {path, ...options});
+    await widget.context.ready;
+    await widget.revealed;
+    if (!kernel) return;
+    await widget.sessionContext.ready;
+    await widget.sessionContext.session.kernel.info;
+}"""
 
 
 # --- A notebook in a page
 
 
 class Notebook:
-    """A notebook that is open in JupyterLab.
+    """A notebook that is open in JupyterLab. name: without .ipynb. page: playwright's."""
 
-    name: without .ipynb. page: playwright's. errors: what went wrong in the page so far: errors that no
-    script caught, and what was reported to the console as an error. That includes files that cannot be
-    loaded. Nothing is left out, for JupyterLab 4.6 reports no error when all is well.
-    """
-
-    def __init__(self, name: str, page):
+    def __init__(self, name: str, desk: Desk):
         self.name = name
-        self.page = page
-        self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", self._note)
+        self.page = desk.page
+        self._errors, self._earlier = desk.errors, len(desk.errors)
 
-    def _note(self, message) -> None:
-        if message.type == "error":
-            self.errors.append(f"{message.text} ({message.location['url']})")
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong in the page since the notebook was opened; see `Desk`."""
+        return self._errors[self._earlier :]
 
     def cells(self) -> list[dict]:
         """The cells as they are now, in the form in which a notebook file has them."""
@@ -288,27 +321,60 @@ class Notebook:
         self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
 
     def close(self) -> None:
-        """Shut the kernel down, and close the page."""
+        """Shut the kernel down, close the notebook, and go back to the light theme."""
+        from playwright.sync_api import Error
+
         try:
-            self.shutdown_kernel()
-        finally:
-            self.page.context.close()
+            self.page.evaluate(_CLOSE, f"{self.name}.ipynb")
+            self.set_theme("JupyterLab Light")
+        except Error:
+            pass  # After Ctrl-C the page is gone already.
 
     def shutdown_kernel(self) -> None:
         """Shut the kernel down, if it runs."""
-        self.page.evaluate("window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown()")
+        self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def active_cell(self) -> int:
         """The index of the cell that is selected."""
         return self.page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex")
 
+    def tool(self, command: str):
+        """A locator: the button for a command in the notebook's toolbar."""
+        return self._locator(f"[data-command='{command}']")
+
     def outputs(self, selector: str = ""):
         """A locator: the outputs, or the elements in them that the CSS selector finds."""
-        return self.page.locator(f".jp-OutputArea-output {selector}")
+        return self._locator(f".jp-OutputArea-output {selector}")
+
+    def folded(self, place: str) -> list:
+        """What is folded in outputs or texts, `place` being their CSS selector: locators of the <summary>.
+
+        Of those that are made alike, the first and the last: of figures and solutions, which have one each,
+        and of the options of one quiz.
+        """
+        found = [each.locator("summary").all() for each in self._locator(f"{place}:has(summary)").all()]
+        alone = [each[0] for each in found if len(each) == 1]
+        together = next((each for each in found if len(each) > 1), [])
+        return alone[:1] + alone[1:][-1:] + together[:1] + together[1:][-1:]
+
+    def summaries_that_lose_keys(self) -> list[str]:
+        """The <summary> of outputs that leave a key to JupyterLab, or have nothing behind them to unfold."""
+        return self.page.evaluate(_LOSING_KEYS)
+
+    def _locator(self, selector: str):
+        # Another notebook may be open behind this one.
+        return self.page.locator(f".jp-NotebookPanel:not(.lm-mod-hidden) {selector}")
+
+    def headings_that_are_missed(self) -> dict:
+        """Headings that a click in the table of contents does not bring into view, and where they are.
+
+        "clicked" is how many were tried.
+        """
+        return self.page.evaluate(_MISSED)
 
     def wait_until(self, condition: str, arg=None, timeout: float = 10) -> None:
         """Wait until a JavaScript condition on `outputs`, an array of elements, and on `arg` is true."""
-        outputs = "[...document.querySelectorAll('.jp-OutputArea-output')]"
+        outputs = f"[...{_HERE}.querySelectorAll('.jp-OutputArea-output')]"
         self.page.wait_for_function(
             f"arg => {{ const outputs = {outputs}; return {condition}; }}", arg=arg, timeout=timeout * 1000
         )
@@ -345,6 +411,15 @@ def is_unfinished(cell: dict) -> bool:
     return bool(cell["cell_type"] == "code" and cell["source"].strip() and not cell["execution_count"])
 
 
+_HERE = "jupyterapp.shell.currentWidget.node"
+
+_CLOSE = """async (path) => {
+    const widgets = [...jupyterapp.shell.widgets("main")];
+    const widget = widgets.find((widget) => widget.context?.path === path);
+    await widget.sessionContext.shutdown();
+    widget.dispose();
+}"""
+
 _RUN_ALL = """() => {
     const run = async () => {
         const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -357,6 +432,37 @@ _RUN_ALL = """() => {
     };
     window.allHasRun = false;
     run();
+}"""
+
+_MISSED = """async () => {
+    jupyterapp.shell.activateById("table-of-contents");
+    const panel = document.querySelector("#table-of-contents");
+    const entries = () => [...panel.querySelectorAll(".jp-tocItem-content")];
+    const settled = () => new Promise((done) => setTimeout(done, 150));
+    while (!entries().length) await settled();
+    const here = jupyterapp.shell.currentWidget.node;
+    const seen = here.querySelector(".jp-WindowedPanel-outer").getBoundingClientRect();
+    const missed = {clicked: 0};
+    for (const entry of entries()) {
+        entry.dispatchEvent(new MouseEvent("mousedown", {bubbles: true}));
+        await settled();
+        const text = entry.textContent.trim();
+        const headings = [...here.querySelectorAll(":is(h1, h2, h3, h4)")];
+        const places = headings.filter((heading) => heading.textContent.includes(text))
+            .map((heading) => heading.getBoundingClientRect());
+        missed.clicked += 1;
+        if (!places.some((place) => place.top >= seen.top - 1 && place.bottom <= seen.bottom + 1))
+            missed[text] = places.map((place) => place.top);
+    }
+    return missed;
+}"""
+
+_LOSING_KEYS = """() => {
+    const here = jupyterapp.shell.currentWidget.node;
+    const summaries = [...here.querySelectorAll(".jp-OutputArea-output summary")];
+    const isFine = (each) => each.closest("[data-lm-suppress-shortcuts=true]") && each.nextElementSibling
+        && each.parentElement.tagName === "DETAILS";
+    return summaries.filter((each) => !isFine(each)).map((each) => each.outerHTML);
 }"""
 
 _UNREADABLE = """() => {
@@ -372,7 +478,7 @@ _UNREADABLE = """() => {
 }"""
 
 _WITHOUT_ALT = """() => {
-    const find = (selector) => [...document.querySelectorAll(selector)];
+    const find = (selector) => [...jupyterapp.shell.currentWidget.node.querySelectorAll(selector)];
     // "Image" is what JupyterLab writes where an alt is missing.
     const images = find(".jp-Notebook img").filter((image) => ["", "Image"].includes(image.alt.trim()));
     const isNamed = (picture) => picture.closest("[aria-hidden=true]") || picture.ariaLabel
@@ -410,7 +516,8 @@ _FAINT = """() => {
     }
     const found = new Map();
     const traceback = "[data-mime-type='application/vnd.jupyter.stderr']";
-    for (const output of document.querySelectorAll(`.jp-OutputArea-output:not(${traceback})`)) {
+    const here = jupyterapp.shell.currentWidget.node;
+    for (const output of here.querySelectorAll(`.jp-OutputArea-output:not(${traceback})`)) {
         const texts = document.createTreeWalker(output, NodeFilter.SHOW_TEXT);
         while (texts.nextNode()) {
             const text = texts.currentNode.textContent.trim();

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from browser import Missing, find_chromium, running_browser, running_lab, running_playwright
+from browser import Desk, Missing, find_chromium, running_browser, running_lab, running_playwright
 from leftovers import PATIENCE, nothing_left
 
 from helpers.calls.llm_service import llm_server
@@ -80,26 +80,32 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    """The path of a Chromium. Where it or playwright is missing, the test is skipped or fails."""
+def found_browser():
+    """The path of a Chromium, or the `browser.Missing` that says what to install."""
     try:
         with running_playwright() as playwright:
             return find_chromium(playwright)
     except Missing as missing:
-        if os.environ.get("BROWSER_TESTS") == "required":
-            pytest.fail(f"{NO_BROWSER}{missing}", pytrace=False)
-        pytest.skip(f"{NO_BROWSER}{missing}")
+        return missing
+
+
+@pytest.fixture(scope="session")
+def chromium(found_browser):
+    """The path of a Chromium. Where it or playwright is missing, the test is skipped or fails."""
+    if not isinstance(found_browser, Missing):
+        return found_browser
+    if os.environ.get("BROWSER_TESTS") == "required":
+        pytest.fail(f"{NO_BROWSER}{found_browser}", pytrace=False)
+    pytest.skip(f"{NO_BROWSER}{found_browser}")
 
 
 @pytest.fixture(scope="module")
-def lab(chromium, tmp_path_factory):
-    """JupyterLab over a copy of the notebooks: a `browser.Lab`. Other modules look for processes left."""
-    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
+def desk(chromium, tmp_path_factory):
+    """JupyterLab over a copy of the notebooks, in a headless Chromium: a `browser.Desk`.
 
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    """A headless Chromium: playwright's object. Other modules need this thread without an event loop."""
-    with running_browser(chromium) as browser:
-        yield browser
+    Not for all modules: others look for processes left, and need this thread without an event loop.
+    """
+    with running_lab(tmp_path_factory.mktemp("lab")) as lab, running_browser(chromium) as browser:
+        desk = Desk(lab, browser)
+        yield desk
+        desk.close()

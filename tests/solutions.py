@@ -1,4 +1,4 @@
-"""The stubs and the solutions of a lesson's exercises, as its notebook makes them."""
+"""The stubs and the solutions of a lesson's exercises and building steps, as its notebook makes them."""
 
 import ast
 import importlib
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from builder import build as builder
+from builder.definitions import stub
 
 DEFINES = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a cell hands to `check`. exercise: its name in exercises.py."""
+    """What a cell hands to `check` or `check_step`. exercise: its name in exercises.py."""
 
     exercise: str
     answer: object
@@ -20,42 +21,54 @@ class Checked:
 
 
 def exercises_of(folder):
-    """Name to exercise, in the order of exercises.py."""
+    """Name to exercise or step, in the order of exercises.py, the steps first."""
     module = importlib.import_module(f"lessons.{folder.name}.exercises")
-    return {
-        name: value for name, value in vars(module).items() if isinstance(value, dict) and "cases" in value
-    }
+    found = [
+        (name, value) for name, value in vars(module).items() if isinstance(value, dict) and "cases" in value
+    ]
+    return dict(sorted(found, key=lambda item: "course" not in item[1]))
 
 
 @cache
 def checked_in(folder):
-    """Every answer that the cells of lesson.md hand to `check`, in order: a list of Checked.
+    """Every answer that the cells of lesson.md hand to a check, in order: a list of Checked.
 
-    Nothing else of the notebook runs: of the cells before the exercises only imports, classes and
-    functions are made, so that an answer finds the notebook's own.
+    Of a step that is the stub of the learner's edition and the code of the complete one. Nothing else of the
+    notebook runs: of the cells before the exercises only imports, classes and functions are made, so that an
+    answer finds the notebook's own.
     """
     names = {exercise["title"]: name for name, exercise in exercises_of(folder).items()}
-    found, namespace, in_exercises = [], {"__name__": folder.name}, False
+    found, namespace, in_exercises, steps = [], {"__name__": folder.name}, False, []
     for cell in builder.read_cells(builder.Lesson(folder)):
         if cell.cell_type != "code":
             in_exercises = in_exercises or cell.source.startswith("## Exercises")
             continue
-        is_solution = "solution" in cell.metadata.get("tags", [])
+        tags = cell.metadata.get("tags", [])
+        is_solution = "solution" in tags
+        if "step" in tags:
+            steps.append(cell.source)
 
         def check(exercise, answer, is_solution=is_solution):
             found.append(Checked(names[exercise["title"]], answer, is_solution))
 
+        def check_step(step, answer):
+            for is_solution, code in ((False, stub(steps[-1])), (True, steps[-1])):
+                exec(code, namespace)
+                found.append(Checked(names[step["title"]], namespace[answer.__name__], is_solution))
+            return answer
+
         for node in ast.parse(cell.source).body:
-            if isinstance(node, DEFINES) or (
-                in_exercises and (is_check(node) or isinstance(node, ast.Assign))
-            ):
+            if isinstance(node, DEFINES) or is_check(node) or (in_exercises and isinstance(node, ast.Assign)):
                 code = compile(ast.Module([node], []), str(folder / "lesson.md"), "exec")
-                exec(code, namespace | {"check": check} if is_check(node) else namespace)
+                checks = {"check": check, "check_step": check_step}
+                exec(code, namespace | checks if is_check(node) else namespace)
     return found
 
 
 def is_check(node):
     match node:
         case ast.Expr(value=ast.Call(func=ast.Name(id="check"))):
+            return True
+        case ast.Assign(value=ast.Call(func=ast.Name(id="check_step"))):
             return True
     return False

@@ -1,7 +1,8 @@
 """What learners see and do in a browser: JupyterLab in Chromium, over the built notebooks.
 
-Each notebook is opened twice: as it comes (`fresh`), and to run it (`ran`). Tests of one notebook share these
-two pages, and no test may depend on what another one did there. A test that needs more opens a page itself.
+All notebooks are opened in one page, one after another. The complete edition is looked at as it comes
+(`fresh`); the learner's edition is run (`ran`). Tests of one notebook share what is open, and no test may
+depend on what another one did there. A test that needs more opens a notebook itself.
 """
 
 import os
@@ -26,26 +27,26 @@ every_player = pytest.mark.parametrize("name", [lesson.name for lesson in PLAYER
 
 
 @pytest.fixture(scope="module")
-def fresh(lab, browser, name):
-    """The notebook as it comes: not trusted, not run."""
-    with lab.open(browser, name) as notebook:
+def fresh(desk, name):
+    """The complete notebook as it comes: not trusted, not run, without a kernel."""
+    with desk.open(name, kernel=False) as notebook:
         yield notebook
 
 
 @pytest.fixture(scope="module")
-def ran(lab, browser, name):
-    """The notebook after Run All."""
-    with lab.open(browser, name) as notebook:
+def ran(desk, name):
+    """The learner's notebook after Run All."""
+    with desk.open(f"learner/{name}") as notebook:
         notebook.run_all()
         yield notebook
 
 
-def write_notebook(lab, name, sources):
+def write_notebook(desk, name, sources):
     """A notebook of code cells, where the server finds it."""
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
-    nbformat.write(notebook, lab.notebooks / f"{name}.ipynb")
+    nbformat.write(notebook, desk.notebooks / f"{name}.ipynb")
 
 
 # --- As it comes
@@ -66,12 +67,27 @@ def test_outputs_are_readable_before_anything_is_trusted_or_run(fresh):
     assert fresh.pictures_without_alt() == []
 
 
+def test_the_table_of_contents_brings_each_heading_into_view(desk):
+    with desk.open("learner/5_synchronization", kernel=False) as notebook:
+        missed = notebook.headings_that_are_missed()
+        assert missed.pop("clicked") > 20
+        assert missed == {}
+
+
 # --- After Run All
 
 
 @every_notebook
 def test_run_all_runs_every_cell_and_errors_are_those_that_are_meant(ran):
     assert ran.cell_errors() == []
+
+
+@every_notebook
+def test_an_opening_is_the_same_on_every_machine(ran, name):
+    stored = nbformat.read(ROOT / "notebooks" / "learner" / f"{name}.ipynb", as_version=4).cells
+    for cell, now in zip(stored, ran.cells()):
+        if cell.cell_type == "code" and cell.outputs:
+            assert [output.data for output in cell.outputs] == [output["data"] for output in now["outputs"]]
 
 
 @every_notebook
@@ -97,9 +113,15 @@ def test_texts_in_outputs_stand_out_from_their_background(ran, theme):
 
 
 @every_notebook
-def test_what_is_folded_opens_and_closes(ran):
-    """The options of quizzes, and figures in words."""
-    for summary in ran.outputs("summary").all():
+def test_all_that_is_folded_keeps_the_keys_for_itself(ran):
+    assert ran.summaries_that_lose_keys() == []
+
+
+@every_notebook
+@pytest.mark.parametrize("place", [".jp-OutputArea-output", ".jp-MarkdownOutput"])
+def test_what_is_folded_opens_and_closes(ran, place):
+    """The options of quizzes, figures in words; solutions, which are text."""
+    for summary in ran.folded(place):
         text = summary.locator("xpath=following-sibling::*[1]")
         summary.focus()
         cell = ran.active_cell()
@@ -108,20 +130,10 @@ def test_what_is_folded_opens_and_closes(ran):
         text.wait_for(state="visible")
         summary.press("Space")
         text.wait_for(state="hidden")
-        assert ran.active_cell() == cell
-
-
-@every_notebook
-def test_arrows_on_what_is_folded_select_no_other_cell(ran):
-    """It would take the focus away, and the next key would go somewhere else."""
-    strays = []
-    for summary in ran.outputs("summary").all():
-        summary.focus()
-        cell = ran.active_cell()
-        summary.press("ArrowDown")
-        if ran.active_cell() != cell:
-            strays.append(summary.inner_text())
-    assert strays == []
+        if place == ".jp-OutputArea-output":
+            # Another cell would take the focus away, and the next key would go somewhere else.
+            summary.press("ArrowDown")
+        assert ran.active_cell() == cell, summary.inner_text()
 
 
 SHOWN = "figure => ['view', 'said'].map(part => figure.querySelector(`[data-part=${part}]`).innerHTML).join()"
@@ -192,14 +204,20 @@ class Controls:
         self.notebook.wait_until("outputs.some(output => output.innerText.includes(arg))", text, timeout)
 
 
-@pytest.fixture
-def playground(lab, browser):
-    with lab.open(browser, "playground") as notebook:
+@pytest.fixture(scope="module")
+def ready_playground(desk):
+    with desk.open("learner/playground") as notebook:
         notebook.run_all()
         controls = Controls(notebook)
         controls.wait_for("Ready.")
         yield controls
-        assert notebook.errors == []
+
+
+@pytest.fixture
+def playground(ready_playground):
+    """The playground as the test before has left it. A test puts back what it changes, but for the theme."""
+    yield ready_playground
+    assert ready_playground.notebook.errors == []
 
 
 def test_a_run_in_the_playground_shows_facts_timeline_steps_and_python(playground):
@@ -216,6 +234,7 @@ def test_a_run_in_the_playground_shows_facts_timeline_steps_and_python(playgroun
 
 def test_a_second_run_is_refused_and_cancel_ends_the_first(playground):
     seconds = playground.notebook.outputs(".course-playground").get_by_label("seconds").first
+    before = seconds.input_value()
     seconds.fill("5")
     seconds.press("Enter")
     playground.press("Run")
@@ -224,6 +243,8 @@ def test_a_second_run_is_refused_and_cancel_ends_the_first(playground):
     playground.wait_for("One run at a time: one is under way. Cancel ends it.")
     playground.press("Cancel")
     playground.wait_for("Cancelled: ", timeout=5)
+    seconds.fill(before)
+    seconds.press("Enter")
 
 
 def test_kept_runs_are_compared(playground):
@@ -266,11 +287,11 @@ FLAWED = [
 
 
 @pytest.fixture(scope="module")
-def flawed(lab, browser):
+def flawed(desk):
     """A notebook with outputs that are fine, and with flawed ones, after Run All."""
     sources = [f"from IPython.display import HTML\nHTML({text!r})" for text in FINE + FLAWED]
-    write_notebook(lab, "flawed", [*sources, GONE])
-    with lab.open(browser, "flawed") as notebook:
+    write_notebook(desk, "flawed", [*sources, GONE])
+    with desk.open("flawed") as notebook:
         notebook.run_all()
         yield notebook
 
@@ -291,26 +312,26 @@ def test_flaws_are_found(flawed, check, flaws):
     assert all(flaw in "\n".join(found) for flaw in flaws), found
 
 
-def test_an_error_and_what_it_stopped_are_named(lab, browser):
-    write_notebook(lab, "fails", ["1 / 0", "2"])
-    with lab.open(browser, "fails") as notebook:
+def test_an_error_and_what_it_stopped_are_named(desk):
+    write_notebook(desk, "fails", ["1 / 0", "2"])
+    with desk.open("fails") as notebook:
         notebook.run_all()
         first, second = notebook.cell_errors()
     assert first.startswith("ZeroDivisionError: division by zero, in:\n1 / 0")
     assert second == "not run:\n2"
 
 
-def test_a_cell_that_does_not_end_is_named(lab, browser):
-    write_notebook(lab, "endless", ["1", "while True: pass"])
-    with lab.open(browser, "endless") as notebook:
+def test_a_cell_that_does_not_end_is_named(desk):
+    write_notebook(desk, "endless", ["1", "while True: pass"])
+    with desk.open("endless") as notebook:
         with pytest.raises(AssertionError, match=r"endless: Run All has not ended.*\nwhile True: pass"):
             notebook.run_all(timeout=2)
 
 
-def test_stop_ends_a_cell_that_awaits_and_the_next_one_runs(lab, browser):
+def test_stop_ends_a_cell_that_awaits_and_the_next_one_runs(desk):
     awaits = "import asyncio\nprint('awaits')\nawait asyncio.sleep(600)"
-    write_notebook(lab, "stopped", ["from helpers import record", awaits, "print('next')"])
-    with lab.open(browser, "stopped") as notebook:
+    write_notebook(desk, "stopped", ["from helpers import record", awaits, "print('next')"])
+    with desk.open("stopped") as notebook:
 
         def run(cell):
             notebook.page.evaluate(
@@ -325,7 +346,7 @@ def test_stop_ends_a_cell_that_awaits_and_the_next_one_runs(lab, browser):
         run(0)
         run(1)
         wait_for("awaits")
-        notebook.page.locator("[data-command='notebook:interrupt-kernel']").click()
+        notebook.tool("notebook:interrupt-kernel").click()
         wait_for("CancelledError")
         run(2)
         wait_for("next")

@@ -11,13 +11,16 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from browser import Missing
 from markdown_it import MarkdownIt
+from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from builder import build as builder
 
 ROOT = Path(__file__).parents[1]
+CELL_TIMEOUT = 300  # seconds on a busy machine
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = builder.find_lessons(ROOT)
 NUMBERED = [lesson for lesson in LESSONS if re.match("[1-9]", lesson.name)]
@@ -134,6 +137,20 @@ def test_the_learners_edition_gives_no_answer_away(lesson):
 def test_the_lesson_says_where_to_edit(lesson):
     _, _, text = lesson.source.read_text(encoding="utf-8").split("---\n", 2)
     assert text.lstrip().startswith("<!-- edit here, learners open notebooks/ -->\n")
+
+
+def test_the_learners_edition_runs_with_untouched_stubs(lesson, found_browser):
+    if not isinstance(found_browser, Missing):
+        pytest.skip("the browser runs it: test_browser.py")
+    notebook = nbformat.read(lesson.learners, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        allow_errors=True,
+        resources={"metadata": {"path": str(lesson.learners.parent)}},
+    )
+    test_errors_are_those_that_are_meant(client.execute())
 
 
 # --- Clean: nothing of one machine or one run

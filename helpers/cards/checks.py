@@ -14,6 +14,7 @@ An exercise is plain data, so that lessons need not import anything from here:
         ],
         "wrong": [{"answer": ..., "hint": "..."}],      # optional: hints for typical wrong answers
         "reads": "letters",                             # optional: how a written answer is read
+        "course": gather,                               # of a building step: see `steps`
     }
 
 "reads" is "letters" ("ACB"), "words" (["invoke", "batch"]) or "numbers" ([4, 10]). The learner may then
@@ -37,7 +38,7 @@ from helpers.cards.card import NOT_YET, RIGHT, card, prose, show
 
 # What is missing in a dict, or not allowed there, is an error in the exercise, not in the answer.
 _KEYS = {
-    "exercise": ({"title", "cases"}, {"wrong", "reads"}),
+    "exercise": ({"title", "cases"}, {"wrong", "reads", "course"}),
     "case": ({"case", "expect", "hint"}, {"run"}),
     "wrong answer": ({"answer", "hint"}, set()),
 }

@@ -9,7 +9,7 @@ from types import FunctionType, ModuleType
 from helpers.cards.card import card, show, summary
 from helpers.cards.diff import source_of
 
-_PRE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:4px 0 12px"
+PRE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:4px 0 12px"
 
 
 def show_sources(items: Sequence[ModuleType | type | FunctionType], title: str) -> None:
@@ -25,7 +25,7 @@ def show_sources(items: Sequence[ModuleType | type | FunctionType], title: str) 
     for name, source in sources.items():
         heading = f"{name}, {len(source.splitlines())} lines"
         body.append(
-            f'<details>{summary(html.escape(heading))}<pre style="{_PRE}">'
+            f'<details>{summary(html.escape(heading))}<pre style="{PRE}">'
             f"{html.escape(source)}</pre></details>"
         )
         text += [f"# {heading}", source, ""]

@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+from functools import partial
 
 from lessons.lesson1_async_execution.event_loop import EventLoop, sleep
+from lessons.lesson1_async_execution.tasks import run_as_tasks
 
 PREDICT_AN_ORDER = {
     "title": "Predict an order",
@@ -243,6 +245,108 @@ MAKE_IT_CONCURRENT = {
             "run": lambda ainvoke: asyncio.run(ainvoke({}, 3)),
             "expect": {},
             "hint": "An empty dict gives an empty dict.",
+        },
+    ],
+}
+
+
+def as_ainvoke(run_as_tasks):
+    """The `ainvoke` that the learner's function makes, to be tried as exercise 4 is."""
+
+    async def ainvoke(branches, value):
+        calls = {name: partial(branch, value) for name, branch in branches.items()}
+        return dict(zip(calls, await run_as_tasks(calls)))
+
+    return ainvoke
+
+
+def results_of(run_as_tasks, outcomes):
+    """What the learner's function returns for calls that return these."""
+
+    def call(outcome):
+        async def give():
+            return outcome
+
+        return give
+
+    return asyncio.run(run_as_tasks({str(number): call(outcome) for number, outcome in enumerate(outcomes)}))
+
+
+def names_of_tasks(run_as_tasks):
+    """Run three calls; return the name of the task that each of them finds itself in."""
+
+    async def name():
+        return asyncio.current_task().get_name()
+
+    return asyncio.run(run_as_tasks({"summary": name, "sentiment": name, "keywords": name}))
+
+
+def what_is_raised(run_as_tasks):
+    """Run two calls of which the second fails; return the error in words."""
+
+    async def fine():
+        return 1
+
+    async def fail():
+        raise FAILURE
+
+    try:
+        return asyncio.run(run_as_tasks({"fine": fine, "fails": fail}))
+    except LookupError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+RUN_AS_TASKS = {
+    "title": "Write run_as_tasks",
+    "course": run_as_tasks,
+    "cases": [
+        {
+            "case": "the results of two calls, as a list",
+            "run": lambda run: results_of(run, ["a", "b"]),
+            "expect": ["a", "b"],
+            "hint": "Make a task of each call with asyncio.create_task(call()), then await each task.",
+        },
+        {
+            "case": "a first call that waits for the second to start",
+            "run": lambda run: run_two_that_meet(as_ainvoke(run)),
+            "expect": {"first": 7, "second": 7},
+            "hint": "Create all the tasks before you await the first one.",
+        },
+        {
+            "case": "six calls that end in reverse order",
+            "run": lambda run: run_in_reverse(as_ainvoke(run)),
+            "expect": [(f"b{number}", 10 + number) for number in range(6)],
+            "hint": "Await the tasks in the order of the calls, whatever has ended first.",
+        },
+        {
+            "case": "three branches: the calls made, the tasks and the threads that they run on",
+            "run": lambda run: where_they_run(as_ainvoke(run)),
+            "expect": (3, 3, 1),
+            "hint": "Call each once, `call()`, and make a task of what comes.",
+        },
+        {
+            "case": "the names of the tasks",
+            "run": names_of_tasks,
+            "expect": ["summary", "sentiment", "keywords"],
+            "hint": "asyncio.create_task takes a name: create_task(call(), name=name).",
+        },
+        {
+            "case": "results that count as false",
+            "run": lambda run: results_of(run, [0, None, ""]),
+            "expect": [0, None, ""],
+            "hint": "`0`, `None` and the empty text are results, too.",
+        },
+        {
+            "case": "the exception of one of two calls",
+            "run": what_is_raised,
+            "expect": "LookupError: no answer",
+            "hint": "Awaiting a task that has failed raises its exception. Let it through as it is.",
+        },
+        {
+            "case": "no calls at all",
+            "run": lambda run: results_of(run, []),
+            "expect": [],
+            "hint": "No calls give an empty list.",
         },
     ],
 }

@@ -225,6 +225,84 @@ async def on_threads(branches, value):
     return dict(zip(branches, results))
 
 
+# --- the building step run_as_tasks
+
+
+def named_tasks(calls):
+    return [asyncio.create_task(call(), name=name) for name, call in calls.items()]
+
+
+async def named_and_gathered(calls):
+    return await asyncio.gather(*named_tasks(calls))
+
+
+async def named_in_a_loop(calls):
+    tasks, results = [], []
+    for name in calls:
+        task = asyncio.get_running_loop().create_task(calls[name]())
+        task.set_name(name)
+        tasks.append(task)
+    for task in tasks:
+        results += [await task]
+    return results
+
+
+async def named_and_waited_for(calls):
+    tasks = named_tasks(calls)
+    for task in reversed(tasks):
+        await asyncio.wait([task])
+    return [task.result() for task in tasks]
+
+
+async def named_as_they_end(calls):
+    return [await task for task in asyncio.as_completed(named_tasks(calls))]
+
+
+async def named_with_failures_as_results(calls):
+    return await asyncio.gather(*named_tasks(calls), return_exceptions=True)
+
+
+async def named_in_a_group(calls):
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(call(), name=name) for name, call in calls.items()]
+    return [task.result() for task in tasks]
+
+
+async def named_and_waited_for_at_once(calls):
+    tasks = named_tasks(calls)
+    await asyncio.wait(tasks)
+    return [task.result() for task in tasks]
+
+
+async def named_without_falsy(calls):
+    return [result for result in await named_and_gathered(calls) if result]
+
+
+async def named_one_after_another(calls):
+    return [await asyncio.create_task(call(), name=name) for name, call in calls.items()]
+
+
+async def plain_awaits(calls):
+    return [await call() for call in calls.values()]
+
+
+async def named_twice(calls):
+    await named_and_gathered(calls)
+    return await named_and_gathered(calls)
+
+
+async def without_names(calls):
+    return await asyncio.gather(*(call() for call in calls.values()))
+
+
+async def as_a_dict(calls):
+    return dict(zip(calls, await named_and_gathered(calls)))
+
+
+async def the_tasks_themselves(calls):
+    return named_tasks(calls)
+
+
 NO_CANCELLATION = "the toy loop cannot cancel"
 
 ANSWERS = {
@@ -263,6 +341,34 @@ ANSWERS = {
         cancellation_from_outside=NO_CANCELLATION,
         the_limit_at_three_values="it has no limit",
         **{"clean-up": f"{NO_CANCELLATION}, and what runs on after a failure is lesson 4's"},
+    ),
+    "RUN_AS_TASKS": row(
+        {
+            "other right shapes": [
+                Right(named_and_gathered),
+                Right(named_in_a_loop),
+                Right(named_and_waited_for),
+            ],
+            "order": [Wrong(named_as_they_end, "in reverse order"), Wrong(as_a_dict, "as a list")],
+            "failure": [
+                Wrong(named_with_failures_as_results, "the exception of one"),
+                Wrong(named_in_a_group, "the exception of one"),
+            ],
+            "empty input": [Wrong(named_and_waited_for_at_once, "no calls")],
+            "falsy results": [Wrong(named_without_falsy, "count as false")],
+            "one straggler": [
+                Wrong(named_one_after_another, "waits for the second", patience=0.1),
+                Wrong(plain_awaits, "waits for the second", patience=0.1),
+            ],
+            "the resource really used": [
+                Wrong(named_twice, "the calls made"),
+                Wrong(without_names, "the names of the tasks"),
+                Wrong(the_tasks_themselves, "as a list"),
+            ],
+        },
+        cancellation_from_outside="lesson 4 takes that up; this lesson's version leaves its tasks running",
+        the_limit_at_three_values="it has no limit",
+        **{"clean-up": "with all results there all tasks have ended; what a failure leaves is lesson 4's"},
     ),
     "MAKE_IT_CONCURRENT": row(
         {
