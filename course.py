@@ -119,13 +119,22 @@ def run(arguments: list[str], root: Path) -> None:
             reset_copies(root, options.lesson)
     elif options.command == "test":
         set_up(root, tools=True)
-        hand_over(root, "pytest", *rest)
+        hand_over(root, "pytest", *([] if names_tests(rest) else SPREAD), *rest)
     elif options.command == "build":
         set_up(root, tools=True)
         hand_over(root, "builder.build", *rest)
     elif options.command == "bench":
         set_up(root, tools=True)
         hand_over(root, "benchmarks", *rest)
+
+
+# All tests are spread over the processor's cores, a file at a time. Many of them wait, so one worker more.
+SPREAD = [f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile", "--no-loadscope-reorder"]
+
+
+def names_tests(arguments: list[str]) -> bool:
+    """Whether some tests are chosen, by a path: they begin at once in one process."""
+    return any(argument.startswith(("tests", "notebooks")) for argument in arguments)
 
 
 def stop(message: str) -> NoReturn:
@@ -276,7 +285,7 @@ def venv_python(root: Path) -> str:
 def install(root: Path, pins: str) -> None:
     """Install what a file pins: by uv, in seconds, or by pip where uv cannot do it."""
     python = venv_python(root)
-    pinned = ["install", "--require-hashes", "-r"]
+    pinned = ["install", "--no-deps", "--require-hashes", "-r"]  # the files name all that is wanted
     tell("fetching the installer")
     problem = failure(root, [python, "-m", "pip", *pinned, str(root / UV)])
     tell("installing the packages")

@@ -228,14 +228,14 @@ class Desk:
             self.errors.append(f"{message.text} ({message.location['url']})")
 
     @contextmanager
-    def open(self, name: str, kernel: bool = True):
+    def open(self, name: str):
         """Inside the block, the notebook `name` (a path, without .ipynb) is open.
 
-        Gives a `Notebook`. It is not trusted, nothing of it has run, and its kernel is ready; without
-        `kernel` it has none. Lab has its light theme. At the end the kernel is shut down.
+        Gives a `Notebook`. It is not trusted, nothing of it has run, and its kernel is ready. Lab has its
+        light theme. At the end the kernel is shut down.
         """
         notebook = Notebook(name, self)
-        self.page.evaluate(_OPEN, [f"{name}.ipynb", kernel])
+        self.page.evaluate(_OPEN, f"{name}.ipynb")
         try:
             yield notebook
         finally:
@@ -246,12 +246,10 @@ class Desk:
 
 
 # The kernel has been asked something and has answered, so it is ready.
-_OPEN = """async ([path, kernel]) => {
-    const options = kernel ? {} : {kernel: {shouldStart: false, autoStartDefault: false}};
-    const widget = await jupyterapp.commands.execute("docmanager:open", {path, ...options});
+_OPEN = """async (path) => {
+    const widget = await jupyterapp.commands.execute("docmanager:open", {path});
     await widget.context.ready;
     await widget.revealed;
-    if (!kernel) return;
     await widget.sessionContext.ready;
     await widget.sessionContext.session.kernel.info;
 }"""
@@ -418,6 +416,7 @@ _CLOSE = """async (path) => {
     const widget = widgets.find((widget) => widget.context?.path === path);
     await widget.sessionContext.shutdown();
     widget.dispose();
+    await new Promise((done) => setTimeout(done, 300)); // what goes wrong in closing is not the next one's
 }"""
 
 _RUN_ALL = """() => {

@@ -13,14 +13,37 @@ from helpers.calls.llm_service import llm_server
 from helpers.recording.recorder import record, working_on
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="also run what takes long, and try more examples")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "weekly: takes long; runs with --all only")
+    if config.getoption("--all"):
+        os.environ["COURSE_TESTS"] = "all"  # read by tests/budgets.py, in the workers too
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what only --all runs; begin with the files that take longest, so that no worker ends late."""
+    if not config.getoption("--all"):
+        left_out = [item for item in items if item.get_closest_marker("weekly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+# Files of tests, longest first.
+LONGEST = ["test_browser_runs", "test_browser", "6_at_scale", "3_concurrency_limits", "test_builder"]
+
+
 def pytest_collection_finish():
     """What the imports have made stays: the tests' many calls of gc.collect may pass it over."""
     gc.freeze()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def small_heap():
-    """What tests before this module have left is passed over, too: it calls gc.collect thousands of times."""
+    """What tests before this module have left is passed over, too: some collect garbage a thousand times."""
     gc.collect()
     gc.freeze()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from budgets import of, weekly
 from leftovers import gone, wait_for
 
 import course
@@ -184,7 +185,7 @@ def exact(lines):
     return [line for line in lines if line.goal and line.goal.relation == "="]
 
 
-@pytest.mark.parametrize("name", sorted(bench.ROWS.keys() - {"memory", "notebooks"}))
+@pytest.mark.parametrize("name", of(["limits", "tasks"], sorted(bench.ROWS.keys() - {"memory", "notebooks"})))
 def test_a_row_runs_and_leaves_nothing_behind(name, tiny, nothing_is_left, no_process_is_left):
     lines = run_row(name, tiny)
     assert len({line.what for line in lines}) == len(lines)
@@ -201,6 +202,7 @@ def test_memory_runs(tiny, in_this_process):
     run_row("memory", tiny)
 
 
+@weekly
 @pytest.mark.parametrize(
     ("name", "least"),
     [("call RunnableParallel.ainvoke", 1_000), ("task gather", 500), ("thread bare threads", 4_000)],
@@ -209,6 +211,7 @@ def test_memory_is_measured_in_a_fresh_process(name, least, no_process_is_left):
     assert least < memory.in_a_fresh_process(name, 200) < 100_000
 
 
+@weekly
 def test_a_task_does_not_vanish_in_memory_that_was_freed_before():
     code = (
         "from benchmarks import memory\n"
@@ -219,6 +222,7 @@ def test_a_task_does_not_vanish_in_memory_that_was_freed_before():
     assert 0.9 < taken / memory.in_a_fresh_process("task gather", 200) < 1.1
 
 
+@weekly
 def test_the_notebooks_are_tested_against_trivial_ones(tiny, tmp_path, monkeypatch):
     (tmp_path / "1_trivial.ipynb").write_text(notebooks.trivial_notebook(), encoding="utf-8")
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
@@ -226,6 +230,7 @@ def test_the_notebooks_are_tested_against_trivial_ones(tiny, tmp_path, monkeypat
     assert "1 each" in line.what
 
 
+@weekly
 def test_notebooks_that_fail_are_said_to(tmp_path, tiny, monkeypatch):
     (tmp_path / "1_broken.ipynb").write_text("{}", encoding="utf-8")
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
@@ -233,6 +238,7 @@ def test_notebooks_that_fail_are_said_to(tmp_path, tiny, monkeypatch):
     assert line.why.startswith("the tests of the notebooks fail: ")
 
 
+@weekly
 @pytest.mark.parametrize(
     ("package", "row"),
     [("aiometer", "libraries"), ("anyio", "libraries"), ("viztracer", "recording"), ("psutil", "memory")],
@@ -436,12 +442,13 @@ def test_help_lists_every_row(capsys):
 
 def test_course_hands_over(monkeypatch, tmp_path):
     handed = []
-    monkeypatch.setattr(course, "set_up", lambda root: handed.append("set up"))
+    monkeypatch.setattr(course, "set_up", lambda root, tools: handed.append(f"set up, tools: {tools}"))
     monkeypatch.setattr(course, "hand_over", lambda root, *command: handed.append(command))
     course.main(["bench", "tasks", "--quick"], tmp_path)
-    assert handed == ["set up", ("benchmarks", "tasks", "--quick")]
+    assert handed == ["set up, tools: True", ("benchmarks", "tasks", "--quick")]
 
 
+@weekly
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to interrupt")
 @pytest.mark.parametrize("row", ["calls", "notebooks"])
 def test_ctrl_c_leaves_no_process_behind(row):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from budgets import weekly
 
 from builder import build as builder
 from builder import facts
@@ -648,6 +649,7 @@ def test_pytest_finds_outputs_that_differ(root, second):
     }
 
 
+@weekly
 def test_pytest_finds_kernels_that_die_and_cells_that_hang(root, second, quick):
     builder.build(second)
     text = second.notebook.read_text(encoding="utf-8")
@@ -662,8 +664,8 @@ def test_pytest_finds_kernels_that_die_and_cells_that_hang(root, second, quick):
 
 
 def test_pytest_fails_where_there_is_no_lesson(tmp_path):
-    write(tmp_path / "tests/test_notebooks.py", (ROOT / "tests/test_notebooks.py").read_text("utf-8"))
-    write(tmp_path / "pyproject.toml", (ROOT / "pyproject.toml").read_text("utf-8"))
+    for file in ("tests/test_notebooks.py", "tests/browser.py", "course.py", "pyproject.toml"):
+        write(tmp_path / file, (ROOT / file).read_text("utf-8"))
     done = subprocess.run([sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0
     assert "Empty parameter set" in done.stdout

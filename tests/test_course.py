@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from budgets import weekly
 from leftovers import wait_for
 from nbformat.sign import NotebookNotary
 
@@ -142,10 +143,13 @@ def test_what_follows_test_and_build_is_handed_on(root, monkeypatch):
     monkeypatch.setattr(course, "set_up", lambda root, tools: handed.append(f"set up, tools: {tools}"))
     monkeypatch.setattr(course, "hand_over", lambda root, *command: handed.append(command))
     course.main(["test", "-k", "a and b", "tests/test_course.py", "--help"], root)
+    course.main(["test", "--all", "-x"], root)
     course.main(["build", "1", "--force"], root)
     assert handed == [
         "set up, tools: True",
         ("pytest", "-k", "a and b", "tests/test_course.py", "--help"),
+        "set up, tools: True",
+        ("pytest", *course.SPREAD, "--all", "-x"),
         "set up, tools: True",
         ("builder.build", "1", "--force"),
     ]
@@ -228,8 +232,8 @@ def test_the_second_run_installs_nothing(root, machine, capsys):
     venv, pip, uv, packages, without_uv, fonts = machine.commands
     assert venv.endswith(f"-m venv --clear --without-pip {root / '.venv'}")
     assert pip.endswith("-m ensurepip --default-pip")
-    assert uv.endswith(f"-m pip install --require-hashes -r {root / 'requirements-uv.txt'}")
-    assert f"-m uv pip install --require-hashes -r {root / 'requirements.txt'}" in packages
+    assert uv.endswith(f"-m pip install --no-deps --require-hashes -r {root / 'requirements-uv.txt'}")
+    assert f"-m uv pip install --no-deps --require-hashes -r {root / 'requirements.txt'}" in packages
     assert without_uv.endswith("-m pip uninstall --yes uv")
     assert fonts.endswith("-c import matplotlib.font_manager")
     assert capsys.readouterr().out.splitlines() == [
@@ -250,8 +254,8 @@ def test_what_only_tests_need_is_added_when_it_is_first_needed(root, machine, ca
     capsys.readouterr()
     course.set_up(root, tools=True)
     uv, packages = machine.commands
-    assert uv.endswith(f"-m pip install --require-hashes -r {root / 'requirements-uv.txt'}")
-    assert f"-m uv pip install --require-hashes -r {root / 'requirements-tools.txt'}" in packages
+    assert uv.endswith(f"-m pip install --no-deps --require-hashes -r {root / 'requirements-uv.txt'}")
+    assert f"-m uv pip install --no-deps --require-hashes -r {root / 'requirements-tools.txt'}" in packages
     assert capsys.readouterr().out.startswith(
         "Adding what tests, builds and benchmarks need, only this once.\n"
     )
@@ -359,7 +363,7 @@ def test_an_interrupted_set_up_is_taken_up_again(interrupted, setups, root, mach
 def test_pip_takes_over_where_uv_fails(part, root, machine, capsys):
     machine.says[part] = "no wheel for this machine"
     course.set_up(root)
-    assert f"-m pip install --require-hashes -r {root / 'requirements.txt'}" in machine.commands[-3]
+    assert f"-m pip install --no-deps --require-hashes -r {root / 'requirements.txt'}" in machine.commands[-3]
     assert course.is_ready(root)
     assert "no wheel for this machine\nuv does not get the packages here" in capsys.readouterr().out
 
@@ -565,6 +569,7 @@ print(*(output["text"] for output in cell.outputs))
 """
 
 
+@weekly
 @pytest.mark.skipif(os.name == "nt", reason="Windows names the user's folder otherwise")
 def test_without_a_home_kernels_and_jupyterlab_run_and_keep_their_things_in_venv(root, machine, monkeypatch):
     for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):

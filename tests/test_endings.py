@@ -14,7 +14,8 @@ from queue import SimpleQueue
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from budgets import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from leftovers import PATIENCE, Stop, nothing_left
 from test_properties import SYNC_KINDS, config, few, interrupting, limits, trees
@@ -24,9 +25,7 @@ from lessons import RunnableLambda, RunnableParallel, RunnablePassthrough, Runna
 from lessons.lesson2_thread_pools import pool, threads
 from lessons.lesson5_synchronization import thread_streams
 
-pytestmark = pytest.mark.usefixtures("small_heap")
-
-examples = settings(deadline=None, derandomize=True, database=None, max_examples=300)
+tried = examples(60, 300)
 EAGER = pytest.mark.parametrize(
     "eager",
     [
@@ -204,7 +203,7 @@ PLACES, NEVER = ["submit", "get"], 1_000_000
 
 
 @pytest.mark.parametrize("way", SYNC)
-@examples
+@tried
 @given(tree=trees(SYNC_ENDINGS), limit=limits, broken=broken, at=st.sampled_from(PLACES), turn=few, taken=few)
 def test_a_call_on_threads_ends_whatever_happens(way, tree, limit, broken, at, turn, taken):
     """A leaf fails, the main thread is interrupted while it submits or waits, or a stream is left early."""
@@ -233,7 +232,7 @@ def test_a_call_on_threads_ends_whatever_happens(way, tree, limit, broken, at, t
 
 @EAGER
 @pytest.mark.parametrize("way", ASYNC)
-@examples
+@tried
 @given(tree=trees(ENDINGS), limit=limits, broken=broken)
 def test_a_call_of_tasks_ends_when_a_branch_ends_badly(way, eager, tree, limit, broken):
     leaves = Leaves(*broken)
@@ -244,7 +243,7 @@ def test_a_call_of_tasks_ends_when_a_branch_ends_badly(way, eager, tree, limit, 
 
 @EAGER
 @pytest.mark.parametrize("way", ASYNC)
-@examples
+@tried
 @given(tree=trees(ENDINGS), limit=limits, broken=broken, steps=st.integers(0, 40), times=st.integers(1, 3))
 def test_a_call_of_tasks_ends_when_it_is_cancelled(way, eager, tree, limit, broken, steps, times):
     leaves = Leaves(*broken)
@@ -263,7 +262,7 @@ def test_a_call_of_tasks_ends_when_it_is_cancelled(way, eager, tree, limit, brok
 
 
 @EAGER
-@examples
+@tried
 @given(tree=trees(ENDINGS), limit=limits, broken=broken, taken=few)
 def test_a_stream_of_tasks_ends_when_it_is_left(eager, tree, limit, broken, taken):
     leaves = Leaves(*broken)

@@ -96,7 +96,7 @@ def test_the_card_has_the_colour_of_the_figure(outputs, background, ink):
     show_figure(figure(background), caption="caption", text="text")
     background = "#ffffff" if background == "none" else background
     style = Parsed(outputs[0]["text/html"]).attributes["figure"][0]["style"]
-    assert f"background:{background};color:{ink}" in style
+    assert f"background:{background};color:{ink}" in style.lower()
 
 
 def test_the_same_figure_gives_the_same_output(outputs):

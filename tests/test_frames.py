@@ -14,7 +14,8 @@ from tempfile import gettempdir
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from budgets import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from leftovers import PATIENCE, fail
@@ -31,7 +32,7 @@ from lessons.lesson1_async_execution import event_loop
 
 set_hypothesis_home_dir(Path(gettempdir()) / "hypothesis")  # it writes, and not into the repository
 
-examples = settings(deadline=None, derandomize=True, database=None, max_examples=80)
+tried = examples(40, 80)
 
 
 # Making recordings, and reading frames
@@ -1047,7 +1048,7 @@ class Program:
         return [frame for frame in self.frames if frame.time <= moment][-1]
 
 
-@examples
+@tried
 @given(programs(naps, work, holds), st.integers(1, 2))
 def test_a_random_program_is_where_it_says_that_it_is(program, permits):
     ran = Program(program, permits).run()
@@ -1069,7 +1070,7 @@ def test_a_random_program_is_where_it_says_that_it_is(program, permits):
                 assert seen[name] == place
 
 
-@examples
+@tried
 @given(programs(naps, work, holds), st.integers(1, 2))
 def test_who_queues_for_a_permit_does_so_because_all_are_taken(program, permits):
     ran = Program(program, permits).run()
@@ -1085,7 +1086,7 @@ def test_who_queues_for_a_permit_does_so_because_all_are_taken(program, permits)
         assert taken == permits or not frame.permits
 
 
-@examples
+@tried
 @given(programs(naps, work, holds, cancels), st.integers(1, 2))
 def test_a_random_program_with_cancellations(program, permits):
     ran = Program(program, permits).run()  # checks what holds between each two frames
@@ -1094,7 +1095,7 @@ def test_a_random_program_with_cancellations(program, permits):
     assert ran.frames == Program(program, permits).run().frames
 
 
-@examples
+@tried
 @given(programs(st.just(("sleep", None))))
 def test_the_toy_loop_and_asyncio_give_the_same_frames(program):
     # No two sleeps end together: the loops may order timers that are due together as they like.

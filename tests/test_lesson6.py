@@ -17,6 +17,7 @@ import httpx
 import openai
 import pytest
 from anyio import to_thread
+from budgets import weekly
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseLLM, SimpleChatModel
 from langchain_core.outputs import Generation, LLMResult
@@ -269,6 +270,7 @@ for cell in builder.code_cells(builder.execute(notebook, lesson, 300)):
 """
 
 
+@weekly
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of this kind")
 def test_the_large_fan_out_shrinks_where_256_files_may_be_open():
     command = [sys.executable, "-c", FEW_FILES]

@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+from budgets import of
 from leftovers import PATIENCE, no_child_left
 from libraries import LIBRARIES
 
@@ -188,7 +189,7 @@ def test_any_small_setting_ends_in_a_result_or_a_message(playground, monkeypatch
     monkeypatch.setattr(module, "figure_card", lambda fig, caption, text: "<img>")
     monkeypatch.setattr(module, "draw_timeline", lambda *args, **options: None)
     settings = list(itertools.product(WAYS, SIDES, WORK, (False, True), (False, True), LIBRARIES))
-    for way, side, work, fails, limited, library in settings[::13]:
+    for way, side, work, fails, limited, library in settings[:: of(37, 13)]:
         playground.way.value, playground.library.value, playground.limited.value = way, library, limited
         row = playground.rows[0]
         row.side.value, row.work.value, row.fails.value = side, work, fails

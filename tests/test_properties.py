@@ -13,7 +13,8 @@ from tempfile import gettempdir
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from budgets import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from leftovers import nothing_left, run
@@ -25,13 +26,11 @@ from lessons.lesson3_concurrency_limits.crowd import Crowd
 from lessons.lesson5_synchronization import thread_streams
 from lessons.lesson5_synchronization.streaming import AddableDict, add_up
 
-pytestmark = pytest.mark.usefixtures("small_heap")
-
 set_hypothesis_home_dir(Path(gettempdir()) / "hypothesis")  # it writes, and not into the repository
 
 SYNC_KINDS = ["function", "generator", "passthrough"]
 KINDS = [*SYNC_KINDS, "async function", "async generator"]
-examples = settings(deadline=None, derandomize=True, database=None, max_examples=20)
+tried = examples(20, 60)
 limits = st.one_of(st.none(), st.integers(1, 4))
 few = st.integers(0, 9)
 
@@ -123,7 +122,7 @@ def config(limit):
 
 
 @pytest.mark.parametrize("way", SYNC)
-@examples
+@tried
 @given(tree=trees(SYNC_KINDS), limit=limits)
 def test_any_tree_gives_the_plain_answer_on_threads(way, tree, limit):
     with nothing_left():
@@ -131,14 +130,14 @@ def test_any_tree_gives_the_plain_answer_on_threads(way, tree, limit):
 
 
 @pytest.mark.parametrize("way", ASYNC)
-@examples
+@tried
 @given(tree=trees(KINDS), limit=limits)
 def test_any_tree_gives_the_plain_answer_as_tasks(way, tree, limit):
     with nothing_left():
         assert outcome(way, run(call_async(build(tree), way, 7, config(limit)))) == answer(tree, 7)
 
 
-@examples
+@tried
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.lists(few, max_size=2)), min_size=1, max_size=5))
 def test_parts_of_a_dict_add_up_to_what_all_of_them_hold(parts):
     whole = {}
@@ -154,7 +153,7 @@ waits = st.lists(st.integers(1, 4), max_size=12)
 
 
 @pytest.mark.parametrize("way", ["ainvoke", "astream"])
-@examples
+@tried
 @given(steps=waits, own=limits, limit=limits)
 def test_as_many_tasks_run_as_the_limit_says(way, steps, own, limit):
     """Exactly so many: none ends before all that may run have begun."""
@@ -174,7 +173,7 @@ def test_as_many_tasks_run_as_the_limit_says(way, steps, own, limit):
 
 
 @pytest.mark.parametrize("way", [*SYNC, "ainvoke", "astream", "abatch"])
-@examples
+@tried
 @given(count=st.integers(0, 8), limit=st.integers(1, 4))
 def test_never_more_functions_run_than_the_limit_says(way, count, limit):
     """On one level: the branches of a parallel, or the two inputs of a batch."""
@@ -212,7 +211,7 @@ def call_and_fail(call, way, tree, bad, error):
 
 @ERRORS
 @pytest.mark.parametrize("way", SYNC)
-@examples
+@tried
 @given(tree=trees(SYNC_KINDS), limit=limits, bad=few)
 def test_an_error_on_a_thread_arrives_and_leaves_nothing(way, error, tree, limit, bad):
     call_and_fail(lambda chain: call_sync(chain, way, 7, config(limit)), way, tree, bad, error)
@@ -220,14 +219,14 @@ def test_an_error_on_a_thread_arrives_and_leaves_nothing(way, error, tree, limit
 
 @ERRORS
 @pytest.mark.parametrize("way", ASYNC)
-@examples
+@tried
 @given(tree=trees(KINDS), limit=limits, bad=few)
 def test_an_error_under_a_loop_arrives_and_leaves_nothing(way, error, tree, limit, bad):
     call_and_fail(lambda chain: run(call_async(chain, way, 7, config(limit))), way, tree, bad, error)
 
 
 @pytest.mark.parametrize("way", ASYNC)
-@examples
+@tried
 @given(tree=trees(KINDS), limit=limits, steps=st.integers(0, 30), times=st.integers(1, 3))
 def test_a_cancellation_at_any_step_leaves_nothing(way, tree, limit, steps, times):
     async def main():
@@ -245,7 +244,7 @@ def test_a_cancellation_at_any_step_leaves_nothing(way, tree, limit, steps, time
         assert came is None or outcome(way, came) == answer(tree, 7)
 
 
-@examples
+@tried
 @given(tree=trees(SYNC_KINDS), limit=limits, taken=few)
 def test_a_stream_left_after_any_part_leaves_nothing(tree, limit, taken):
     with nothing_left():
@@ -254,7 +253,7 @@ def test_a_stream_left_after_any_part_leaves_nothing(tree, limit, taken):
                 pass
 
 
-@examples
+@tried
 @given(tree=trees(KINDS), limit=limits, taken=few)
 def test_an_astream_left_after_any_part_leaves_nothing(tree, limit, taken):
     async def main():
@@ -281,7 +280,7 @@ def interrupting(function, turn):
 
 
 @pytest.mark.parametrize("way", SYNC)
-@examples
+@tried
 @given(tree=trees(SYNC_KINDS), limit=limits, turn=few)
 def test_an_interrupt_while_the_main_thread_waits_leaves_nothing(way, tree, limit, turn):
     """Simulated where it waits: for calls in `invoke` and `batch`, for the next part in `stream`."""

@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from budgets import weekly
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from twice import NOTEBOOKS, run_twice
 
@@ -15,6 +16,7 @@ BAD = {
 }
 
 
+@weekly
 def test_the_cells_of_lesson_1_can_be_run_twice():
     assert run_twice(NOTEBOOKS / "1_async_execution.ipynb") == []
 

@@ -41,7 +41,6 @@ _WIDTH, _LANES_WIDTH = 10.0, 5.2
 _ROW, _TALL_ROW = 0.27, 0.5
 _TITLE, _TIME_AXIS, _LEGEND, _LEGEND_ROW = 0.36, 0.52, 0.42, 0.22
 _MARGIN = 0.12
-_CAPACITY = "#E69F00"
 
 
 class SameAxes:
@@ -174,7 +173,7 @@ def draw_limit(
             ax.plot(list(points), list(points.values()), "o-", color=look.edge, markersize=4, linewidth=1)
             ax.plot(limit, points[limit], "o", color=look.accent, markersize=10)
             label = None if ax is not fig.axes[1] else "what the service takes"
-            ax.axvline(capacity, color=_CAPACITY, zorder=0.5, label=label)
+            ax.axvline(capacity, color=look.series[1], zorder=0.5, label=label)
             ax.set(xlabel="limit", xlim=(0, 1.08 * max(points)), ylim=(0, 1.15 * max(points.values())))
             ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
             _animate(ax, ax.set_title(f"{title}: {points[limit]:.3g}"))

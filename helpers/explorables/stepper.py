@@ -24,7 +24,7 @@ from helpers.recording.recorder import record
 from helpers.recording.virtual_clock import run_on_virtual_clock
 
 _FILLS = {**THEMES["light"].fills, **THEMES["light"].ends}
-_GREY = "#e4e4e4"
+_GREY = THEMES["light"].grid
 _MOST_TURNS = 2000  # of the event loop: then more happened than can be shown
 _CAPTION = "What happened, step by step."
 _STYLE = "max-width:1200px;font:14px/1.45 var(--jp-content-font-family,system-ui,sans-serif)"

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.cards.card import show, summary
-from helpers.figures.theme import is_light
+from helpers.figures.theme import THEMES, is_light
 
 
 def show_figure(fig: Figure, *, caption: str, text: str, dpi: float = 110) -> None:
@@ -64,14 +64,14 @@ def small_png(image: Image.Image, *, quick: bool = False) -> bytes:
 
 def _card(fig: Figure, caption: str, text: str, dpi: float) -> str:
     colour = background(fig)
-    ink, edge = ("#1a1a1a", "#d9d9d9") if is_light(colour) else ("#ededed", "#4a4a4a")
+    look = THEMES["light" if is_light(colour) else "dark"]
     width = round(fig.get_figwidth() * dpi)
     alternative = html.escape(" ".join(f"{caption} {text}".split()))
     source = b64encode(png(fig, 2 * dpi)).decode()
     lines = "".join(f"<div>{html.escape(line)}</div>" for line in text.splitlines())
     return (
-        f'<figure style="margin:6px 0;padding:12px;max-width:{width}px;background:{colour};color:{ink};'
-        f'border:1px solid {edge};border-radius:4px">'
+        f'<figure style="margin:6px 0;padding:12px;max-width:{width}px;background:{colour};color:{look.text};'
+        f'border:1px solid {look.grid};border-radius:4px">'
         f'<img alt="{alternative}" width="{width}" style="max-width:100%;height:auto" '
         f'src="data:image/png;base64,{source}"/>'
         f"<figcaption>{html.escape(caption)}</figcaption>"
@@ -83,7 +83,7 @@ def _card(fig: Figure, caption: str, text: str, dpi: float) -> str:
 def background(fig: Figure) -> str:
     """The colour behind a figure; white where it has none."""
     *colour, alpha = fig.get_facecolor()
-    return to_hex(colour) if alpha else "#ffffff"
+    return to_hex(colour) if alpha else THEMES["light"].background
 
 
 def close(fig: Figure) -> None:

@@ -58,7 +58,8 @@ FONT_SIZES = range(6, 33)
 class Theme:
     """The colours of a figure. queued_raster: for the queued state, where hatches cannot be drawn.
 
-    ends: for the mark at the end of a unit.
+    ends: for the mark at the end of a unit. series: for the curves of a chart, in order; each has another
+    lightness.
     """
 
     background: str
@@ -69,6 +70,7 @@ class Theme:
     fills: dict[State, str]
     queued_raster: str
     ends: dict[End, str]
+    series: tuple[str, ...]
 
     def mark(self, end: End, size: float) -> dict[str, object]:
         """How matplotlib draws the mark of an end, about `size` points wide, on whatever lies below it."""
@@ -130,6 +132,7 @@ THEMES = {
         },
         queued_raster="#6E6E6E",
         ends={End.FAILED: "#C0001A", End.CANCELLED: "#333333", End.UNFINISHED: "#006D5B"},
+        series=("#0B4F8A", "#E69F00", "#882255"),
     ),
     "dark": Theme(
         background="#1E1E1E",
@@ -147,6 +150,7 @@ THEMES = {
         },
         queued_raster="#4A4A4A",
         ends={End.FAILED: "#FF5C5C", End.CANCELLED: "#F5F5F5", End.UNFINISHED: "#4FD1A5"},
+        series=("#8CC8F2", "#F0B429", "#FF9ECF"),
     ),
 }
 
