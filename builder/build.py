@@ -27,6 +27,7 @@ from builder.definitions import fill
 from builder.editions import WIDGET_VIEW, WIDGETS, learners
 from builder.facts import Facts, heading, numbered, read_facts, tables
 from builder.imports import content, uses
+from builder.stubs import stubs
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1  # raise it when the builder itself changes what is in a notebook: all are then built anew
@@ -227,8 +228,11 @@ def title(lesson: Lesson) -> str:
     return numbered(lesson.number, facts(lesson))
 
 
-def stale_tables(root: Path) -> dict[Path, str]:
-    """The files whose table of the lessons is not what these say, and the text that they should have."""
+def stale_files(root: Path) -> dict[Path, str]:
+    """The files that are made from others and are not up to date, and the text that they should have.
+
+    That is those with a table of the lessons, and the stubs for editors.
+    """
     rows = [
         (lesson.number or lesson.name[0].upper(), lesson.notebook.name, facts(lesson))
         for lesson in find_lessons(root)
@@ -237,7 +241,12 @@ def stale_tables(root: Path) -> dict[Path, str]:
         texts = tables(root, rows)
     except ValueError as error:
         raise BuildError(str(error)) from error
-    return {path: text for path, text in texts.items() if path.read_text(encoding="utf-8") != text}
+    texts |= stubs(root)
+    return {
+        path: text
+        for path, text in texts.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    }
 
 
 def stamp(lesson: Lesson, cells: list[NotebookNode]) -> str:
@@ -397,9 +406,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
         for lesson in chosen:
             print(f"{lesson.name}: ", end="", flush=True)
             print(build(lesson, options.force))
-        for path, text in stale_tables(root).items():
+        for path, text in stale_files(root).items():
             path.write_text(text, encoding="utf-8", newline="\n")
-            print(f"{path.relative_to(root)}: table of the lessons brought up to date")
+            print(f"{path.relative_to(root)}: brought up to date")
     except BuildError as error:
         sys.exit(f"\nNot built. {error}")
 

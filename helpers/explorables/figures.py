@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -160,7 +161,7 @@ def draw_limit(
     with matplotlib.rc_context(look.rc(font)):
         fig = Figure(figsize=(scale * _WIDTH, scale * 3.7))
         ax = _axes(fig, 0.75 * scale, bottom, 3.9 * scale, height, look)
-        style = {"step": "post", "edgecolor": look.edge, "linewidth": 0.4}
+        style: dict[str, Any] = {"step": "post", "edgecolor": look.edge, "linewidth": 0.4}
         fill = look.fills[State.WAITING]
         ax.fill_between(times, 0, served, facecolor=fill, label="at the service", **style)
         style |= {"facecolor": look.background, "hatch": "xxx"}
@@ -234,7 +235,8 @@ def _draw_chains(cells: Axes, row: Axes, is_slow: np.ndarray, most: int, look: T
     """Draw a column of branches for each chain, with room for `most`, and below it what the join does."""
     chains, branches = is_slow.shape
     colours = ListedColormap([look.background, look.fills[State.WAITING], look.accent])
-    style = {"cmap": colours, "vmin": 0, "vmax": 2, "aspect": "auto", "interpolation": "nearest"}
+    style: dict[str, Any] = {"cmap": colours, "vmin": 0, "vmax": 2, "aspect": "auto"}
+    style |= {"interpolation": "nearest"}
     numbers = np.zeros((most, chains))
     numbers[:branches] = 1 + is_slow.T
     cells.imshow(numbers, extent=(0, chains, most, 0), **style)
@@ -287,5 +289,6 @@ def _mark(ax: Axes, row: int, lane: Lane, theme: Theme) -> None:
     """Mark a lane: a bold label, and a thick line around its bar."""
     ax.get_yticklabels()[row].set(fontweight="bold", color=theme.accent)
     start = min(span.start for span in lane.spans)
-    frame = {"fill": False, "edgecolor": theme.accent, "linewidth": 2.6, "zorder": 3, "clip_on": False}
+    frame: dict[str, Any] = {"fill": False, "edgecolor": theme.accent, "linewidth": 2.6}
+    frame |= {"zorder": 3, "clip_on": False}
     ax.add_patch(Rectangle((start, row - 0.4), lane.end - start, 0.8, **frame))

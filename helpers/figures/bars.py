@@ -6,6 +6,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -100,10 +101,10 @@ def draw_stack(
     for state, counts in zip(ORDER, _coverage(lanes, look).sum(axis=1)):
         if not counts.any():
             continue
-        area = {"x": edges[:-1], "y1": base, "y2": base + counts, "step": "post"}
+        area: dict[str, Any] = {"x": edges[:-1], "y1": base, "y2": base + counts, "step": "post"}
         ax.fill_between(**area, facecolor=_fill(state, theme, raster), edgecolor=theme.edge, linewidth=0.4)
         if state in HATCH and not raster:
-            hatch = {"edgecolor": theme.ink(state), "linewidth": 0, "hatch": HATCH[state]}
+            hatch: dict[str, Any] = {"edgecolor": theme.ink(state), "linewidth": 0, "hatch": HATCH[state]}
             ax.fill_between(**area, facecolor="none", **hatch)
         base = base + counts
     peak, in_flight = _in_flight(flights, edges)
@@ -129,8 +130,8 @@ def draw_join(
     colour = look.theme.ends[End.FAILED] if raised else look.theme.accent
     ax.axvline(join, color=colour, linewidth=2)
     if label:
-        place = {"xycoords": ("data", "axes fraction"), "xytext": (0.4 * look.font, -2)}
-        style = {"va": "top", "color": colour, "fontweight": "bold", "annotation_clip": True}
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0.4 * look.font, -2)}
+        style: dict[str, Any] = {"va": "top", "color": colour, "fontweight": "bold", "annotation_clip": True}
         # Right of the line there is nothing to cover.
         text = "raised" if raised else "join"
         ax.annotate(text, (join, 1), **place, textcoords="offset points", **style)
@@ -138,8 +139,8 @@ def draw_join(
         return
     for row, lane in enumerate(lanes):
         if lane.ends and lane.spans:
-            dots = {"color": colour, "linewidth": 1.4, "linestyle": (0, (1, 2)), "zorder": 0.9}
-            ax.plot([lane.end, join], [row, row], **dots)
+            dotted = (0, (1, 2))
+            ax.plot([lane.end, join], [row, row], color=colour, linewidth=1.4, linestyle=dotted, zorder=0.9)
 
 
 def draw_time_axis(ax: Axes, look: Look, margin: float) -> None:
@@ -247,21 +248,20 @@ def _draw_state(ax: Axes, lanes: list[Lane], state: State, look: Look) -> None:
     top, bottom = row - height / 2, row + height / 2
     corners = np.stack([start, top, end, top, end, bottom, start, bottom], axis=1).reshape(-1, 4, 2)
     theme, fill = look.theme, look.theme.fills[state]
+    outline: dict[str, Any] = {"edgecolors": theme.edge, "linewidths": 0.6}
     if state in (State.RUNNING, State.READY, State.IN_THREAD):
         outline = {"edgecolors": fill, "linewidths": 1.0}
-    else:
-        outline = {"edgecolors": theme.edge, "linewidths": 0.6}
     ax.add_collection(PolyCollection(corners, facecolors=fill, **outline), autolim=False)
     if state in HATCH:
         wide = corners[end - start > 5 * look.column]
-        hatch = {"edgecolors": theme.ink(state), "linewidths": 0, "hatch": HATCH[state]}
+        hatch: dict[str, Any] = {"edgecolors": theme.ink(state), "linewidths": 0, "hatch": HATCH[state]}
         ax.add_collection(PolyCollection(wide, facecolors="none", **hatch), autolim=False)
 
 
 def _draw_note(ax: Axes, row: int, note: Note, look: Look) -> Text:
     middle = (max(note.start, look.start) + min(note.end, look.end)) / 2
     box = {"facecolor": look.theme.background, "edgecolor": "none", "pad": 1.5}
-    place = {"ha": "center", "va": "center", "clip_on": True}
+    place: dict[str, Any] = {"ha": "center", "va": "center", "clip_on": True}
     return ax.text(middle, row, _plain(note.text), fontsize=look.font - 2, bbox=box, **place)
 
 

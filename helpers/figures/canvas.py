@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
@@ -34,12 +36,12 @@ class Canvas:
         # `wrapped` has made dollar signs safe.
         self.text(0, -head, title, va="top", fontsize=font + 1, fontweight="bold", parse_math=True)
 
-    def text(self, x: float, y: float, text: str, **style: object) -> None:
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """A text that begins at x; by default the middle of its line is at y."""
         style = {"va": "center_baseline", "zorder": _TEXTS, "parse_math": False} | style
         self.ax.text(x, y, text, **style)
 
-    def label(self, x: float, y: float, text: str, **style: object) -> None:
+    def label(self, x: float, y: float, text: str, **style: Any) -> None:
         """A text centred on x, y that covers the lines below it."""
         ground = {"facecolor": self.look.background, "edgecolor": "none", "pad": 1.5}
         style = {"ha": "center", "va": "center"} | style
@@ -54,11 +56,11 @@ class Canvas:
         """A pale line around what belongs together."""
         self._rounded(corner, width, height, radius, fill=False, edgecolor=self.look.grid, zorder=_FRAMES)
 
-    def bar(self, corner: Point, width: float, height: float, **style: object) -> None:
+    def bar(self, corner: Point, width: float, height: float, **style: Any) -> None:
         """A rectangle, to the right of and below `corner`."""
         self.ax.add_patch(Rectangle(corner, width, height, zorder=_BOXES, **style))
 
-    def dot(self, x: float, y: float, radius: float, **style: object) -> None:
+    def dot(self, x: float, y: float, radius: float, **style: Any) -> None:
         """A disc."""
         self.ax.add_patch(Circle((x, y), radius, zorder=_BOXES, **style))
 
@@ -68,16 +70,16 @@ class Canvas:
         """A line from corner to corner; curved: from the first to the third, drawn to the second."""
         path = Path(corners, [Path.MOVETO, Path.CURVE3, Path.CURVE3] if curved else None)
         head = "-|>,head_length=0.4,head_width=0.2" if arrow else "-"
-        pen = self._pen("color", accent) | {"zorder": _LINES + accent}
+        pen: dict[str, Any] = self._pen("color", accent) | {"zorder": _LINES + accent}
         self.ax.add_patch(FancyArrowPatch(path=path, arrowstyle=head, mutation_scale=self.font, **pen))
 
     def ink(self, accent: bool) -> str:
         """The colour to draw with."""
         return self.look.accent if accent else self.look.text
 
-    def _pen(self, what: str, accent: bool) -> dict[str, object]:
+    def _pen(self, what: str, accent: bool) -> dict[str, Any]:
         return {what: self.ink(accent), "linewidth": _THICK if accent else _THIN}
 
-    def _rounded(self, corner: Point, width: float, height: float, radius: float, **style: object) -> None:
+    def _rounded(self, corner: Point, width: float, height: float, radius: float, **style: Any) -> None:
         shape = f"round,pad=0,rounding_size={radius}"
         self.ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **style))

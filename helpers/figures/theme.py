@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -72,7 +73,7 @@ class Theme:
     ends: dict[End, str]
     series: tuple[str, ...]
 
-    def mark(self, end: End, size: float) -> dict[str, object]:
+    def mark(self, end: End, size: float) -> dict[str, Any]:
         """How matplotlib draws the mark of an end, about `size` points wide, on whatever lies below it."""
         fill, edge, width = self.ends[end], self.background, 0.1  # a rim in the colour of the ground
         if end is End.CANCELLED:  # a ring
@@ -92,7 +93,7 @@ class Theme:
         """A colour for hatches that can be seen on a state's fill."""
         return "#404040" if is_light(self.fills[state]) else "#D9D9D9"
 
-    def rc(self, font: float) -> dict[str, object]:
+    def rc(self, font: float) -> dict[Any, Any]:
         """Matplotlib settings for this theme and a font size in points."""
         return {
             "font.family": FONT,

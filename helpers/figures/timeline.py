@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -70,7 +70,7 @@ def show_timeline(
     *,
     limit: int | None = None,
     end_order: bool = True,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Show a recording as lanes on a time axis, and below them how many units were in which state.
 
@@ -89,7 +89,7 @@ def show_timelines(
     caption: str | None = None,
     *,
     end_order: bool = True,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Show several recordings on one time axis, so that what is faster looks faster.
 
@@ -110,7 +110,7 @@ def show_paths(
     ainvoke: Recording,
     caption: str | None = None,
     end_order: bool = True,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Show the two ways to run a chain: above on threads, below on an event loop.
 

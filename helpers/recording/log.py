@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count, pairwise
 from time import perf_counter_ns, thread_time_ns
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 try:
     from resource import RUSAGE_THREAD, getrusage
@@ -142,11 +142,11 @@ class Log:
         self.threads[number] = name
         return number
 
-    def new(self, kind: str, name: str, **details: object) -> Track:
+    def new(self, kind: str, name: str, **details: Any) -> Track:
         """A new track, not listed yet."""
         return Track(next(self.ids), kind, name, self.clock, **details)
 
-    def add(self, kind: str, name: str, **details: object) -> Track:
+    def add(self, kind: str, name: str, **details: Any) -> Track:
         """A new track, listed."""
         track = self.new(kind, name, **details)
         self.tracks.append(track)

@@ -19,7 +19,7 @@ from helpers import SameAxes, draw_limit, draw_stragglers, explore, record, run_
 from helpers.figures.output import png
 from helpers.figures.theme import THEMES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")  # as in nbval_sanitize.cfg
 SIZES, COLOURS = [1, 2, 3], ["red", "blue"]
 

@@ -16,7 +16,7 @@ import helpers
 import lessons
 from builder import build as builder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob("lessons/*/lesson.md"))
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MODULES = sorted(ROOT.glob("lessons/**/*.py"))

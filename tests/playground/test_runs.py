@@ -19,7 +19,7 @@ from helpers.playground.plans import Group, Plan
 from helpers.playground.runs import Outcome, describe_run, describe_times
 from helpers.recording.data import Recording
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HOUR = 3600.0
 posix = pytest.mark.skipif(os.name != "posix", reason="needs processes and signals as on Linux and macOS")
 

@@ -9,7 +9,7 @@ from solutions import checked_in, exercises_of
 
 from helpers.cards.checks import run_cases
 
-FOLDERS = sorted(path.parent for path in Path(__file__).parents[1].glob("lessons/*/exercises.py"))
+FOLDERS = sorted(path.parent for path in Path(__file__).parents[2].glob("lessons/*/exercises.py"))
 EXERCISES = [(folder, name) for folder in FOLDERS for name in exercises_of(folder)]
 TIMEOUT = 60  # seconds a case may take on a busy machine
 

@@ -26,7 +26,7 @@ from helpers.calls import llm_service as module
 from helpers.calls.llm_service import Stats, TokenBucket, llm_server, reply, start_llm_server
 from helpers.calls.workloads import REVIEW, answer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PATH = "/v1/chat/completions"
 HOUR = 3600
 SLOW = 0.001  # requests a second: no permit comes back while a test runs

@@ -27,7 +27,7 @@ from ways import ASYNC, BATCHES, ONE, STREAMS, SYNC, WHOLE, call_async, collect
 import lessons
 from lessons.lesson3_concurrency_limits.crowd import Crowd
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LANGCHAIN = SimpleNamespace(
     **{name: getattr(runnables, name, None) or getattr(base, name) for name in dir(lessons)}
 )

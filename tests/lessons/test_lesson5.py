@@ -269,7 +269,7 @@ def test_a_script_ends_that_has_read_half_of_a_stream(rest, error):
     """What it has begun is cleaned up all the same. Only one branch need have begun."""
     done = subprocess.run(
         [sys.executable, "-c", HALF_READ + rest],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=6 * PATIENCE,

@@ -29,7 +29,7 @@ from helpers.playground.six_ways import WAYS
 from lessons.lesson6_at_scale import exercises
 from lessons.lesson6_at_scale.verdict import verdict, what_was_found
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_quiz_question_has_a_reason_for_each_option():

@@ -333,7 +333,7 @@ SCRIPT = """
 import signal, threading
 from functools import partial
 from lessons.lesson2_thread_pools import threads
-from tests.test_lesson2 import PATIENCE, NotingExecutor
+from tests.lessons.test_lesson2 import PATIENCE, NotingExecutor
 
 executor = NotingExecutor(2)
 both_run, noticed, started, ended = threading.Barrier(2), threading.Event(), [], []
@@ -364,7 +364,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal sent to one thread")
 def test_a_real_ctrl_c():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=root, capture_output=True, text=True, timeout=300
     )
@@ -390,7 +390,7 @@ if __name__ == "__main__":
 def test_a_process_that_dies_ends_the_call_and_the_script(tmp_path):
     script = tmp_path / "broken.py"
     script.write_text(BROKEN)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, script], env=environment, capture_output=True, text=True, timeout=PATIENCE
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from budgets import of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NOBODY = "http://127.0.0.1:9"  # where no proxy listens: what goes there fails
 
 # Every kind of client that the course makes, shows or is used with

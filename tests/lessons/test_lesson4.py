@@ -29,7 +29,7 @@ from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.tasks import run_as_tasks, run_as_tasks_with_limit
 from lessons.lesson5_synchronization.racing import first_of, within
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")

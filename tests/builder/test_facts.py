@@ -8,7 +8,7 @@ import pytest
 from builder import build as builder
 from builder.facts import Facts, heading, read_facts, table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LESSONS = builder.find_lessons(ROOT)
 TAUGHT = [lesson for lesson in LESSONS if (lesson.folder / "teacher.md").is_file()]
 FOUND = {"title": "A", "subtopic": "LC1", "focus": "look", "concepts": "this", "line": "Remember."}
@@ -55,8 +55,8 @@ def test_a_table_leaves_empty_what_is_not_said():
     ]
 
 
-def test_the_tables_of_the_course_are_up_to_date():
-    assert list(builder.stale_tables(ROOT)) == [], "run `python3 course.py build`"
+def test_the_tables_of_the_course_and_the_stubs_for_editors_are_up_to_date():
+    assert list(builder.stale_files(ROOT)) == [], "run `python3 course.py build`"
 
 
 @pytest.mark.parametrize("lesson", TAUGHT, ids=lambda lesson: lesson.name)

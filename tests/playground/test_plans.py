@@ -16,7 +16,7 @@ from helpers.playground.plans import FAILURE, MAX_CALLS, SIDES, WORK, Group, Pla
 from helpers.playground.process import perform
 from helpers.playground.six_ways import WAYS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = 0.002  # seconds
 
 
