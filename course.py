@@ -44,7 +44,9 @@ ROOT = Path(__file__).resolve().parent
 UV, PACKAGES, TOOLS = "requirements-uv.txt", "requirements.txt", "requirements-tools.txt"
 
 # JupyterLab's settings for the course. Every cell is in the page: else the table of contents misses its mark.
+# Without its second column, the file browser has room for the names of the lessons.
 SETTINGS = {
+    "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
@@ -311,13 +313,16 @@ def finish(root: Path) -> None:
 def files(root: Path) -> dict[str, str]:
     """What course.py writes into .venv: a path from the root folder, and the text.
 
-    That is the course's folder, for Python's path, and JupyterLab's settings.
+    That is the course's folder, for Python's path, JupyterLab's settings, and how notebooks are exported.
     """
     packages = os.path.relpath(sysconfig.get_path("purelib", "venv", {"base": str(root / ".venv")}), root)
+    templates = {"extra_template_basedirs": [str(root / "builder" / "templates")]}
+    export = {"HTMLExporter": {"template_name": "course"}, "TemplateExporter": templates}
     return {
         # Relative, because a .pth file is read in an encoding that need not know every folder's name.
         os.path.join(packages, "course.pth"): os.path.relpath(root, root / packages) + "\n",
         ".venv/share/jupyter/lab/settings/overrides.json": json.dumps(SETTINGS),
+        ".venv/etc/jupyter/jupyter_nbconvert_config.json": json.dumps(export),
     }
 
 

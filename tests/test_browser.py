@@ -56,6 +56,15 @@ def test_outputs_are_readable_before_anything_is_trusted_or_run(fresh):
     assert fresh.pictures_without_alt() == []
 
 
+def test_the_file_browser_has_room_for_the_names_of_the_lessons(desk):
+    desk.page.evaluate("jupyterapp.shell.activateById('filebrowser')")
+    names = desk.page.locator(".jp-DirListing-itemText")
+    names.first.wait_for()
+    cut = "names => names.filter(name => name.scrollWidth > name.clientWidth).map(name => name.innerText)"
+    assert names.count() > len(LESSONS)
+    assert names.evaluate_all(cut) == []
+
+
 def test_the_table_of_contents_brings_each_heading_into_view(desk):
     with desk.open("learner/5_synchronization") as notebook:
         missed = notebook.headings_that_are_missed()

@@ -296,6 +296,22 @@ def test_the_root_folder_is_on_the_path_of_the_environment(root, machine):
     assert (path_file.parent / path_file.read_text().strip()).resolve() == root.resolve()
 
 
+def test_exports_fold_solutions(root, machine, tmp_path):
+    shutil.copytree(ROOT / "builder" / "templates", root / "builder" / "templates")
+    course.set_up(root)
+    cells = [
+        nbformat.v4.new_code_cell("the_answer", metadata={"tags": ["solution"]}),
+        nbformat.v4.new_code_cell("a_cell"),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "page.ipynb")
+    environment = {**os.environ, "JUPYTER_CONFIG_PATH": str(root / ".venv" / "etc" / "jupyter")}
+    command = [sys.executable, "-m", "nbconvert", "--to=html", str(tmp_path / "page.ipynb")]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    folded, rest = page.partition("<summary>Solution</summary>")[2].split("</details>")
+    assert "the_answer" in folded and "a_cell" in rest
+
+
 def change_the_pins(root):
     (root / course.PACKAGES).write_text("aiohttp==3.14.6\n")
 
