@@ -87,15 +87,16 @@ def sleeping(scale: Scale) -> Iterator[Line]:
         work = partial(run, lambda _: sleep(), size)
         yield measuring.compare(scale, what, repeat(work), repeat(sleep), at_most(1.3))
 
-    async def asleep(_: str = "") -> None:
+    async def asleep(_: str = "") -> str:
         await asyncio.sleep(scale.nap)
+        return ""
 
     size = min(1_000, scale.calls)
-    for layer, run in LAYERS.items():
+    for layer, run_tasks in LAYERS.items():
         what = f"{layer}: {size:,} sleeping tasks / the sleep itself"
         with asyncio.Runner() as runner:
-            work = repeat_async(runner, partial(run, asleep, size))
-            yield measuring.compare(scale, what, work, repeat_async(runner, asleep), at_most(1.2))
+            tasks = repeat_async(runner, partial(run_tasks, asleep, size))
+            yield measuring.compare(scale, what, tasks, repeat_async(runner, asleep), at_most(1.2))
 
 
 # --- Real calls

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import matplotlib
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -53,7 +53,7 @@ def draw_cost(live: Seconds, uncollected: Seconds, folder: Path) -> Path:
         return save(fig, folder / "cost.png")
 
 
-def draw_table(lines: dict[str, Sequence[Line]], folder: Path) -> Path:
+def draw_table(lines: Mapping[str, Sequence[Line]], folder: Path) -> Path:
     """Draw how much of its goal each line uses, and the quartiles. Left of 1 the goal is met.
 
     lines: name of a row -> its lines; those without a goal or values are left out.
@@ -78,7 +78,7 @@ def draw_table(lines: dict[str, Sequence[Line]], folder: Path) -> Path:
         return save(fig, folder / "table.png")
 
 
-def use_log_scale(axis: Axis, digits: Sequence[int]) -> None:
+def use_log_scale(axis: Any, digits: Sequence[int]) -> None:
     """Make an axis logarithmic, with plain numbers that begin with one of `digits`."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=digits))

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 from helpers.calls.children import end_child, end_with_starter, start_child
@@ -93,7 +94,9 @@ class LeanClient(Asking):
 
     async def connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(Connection, self.address.hostname, self.address.port)
+        _, connection = await loop.create_connection(
+            Connection, self.address.hostname or "", self.address.port or 0
+        )
         return connection
 
     async def achat(self, prompt: str) -> str:
@@ -113,7 +116,7 @@ class Connection(asyncio.Protocol):
 
     answer: asyncio.Future | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def ask(self, request: bytes) -> asyncio.Future:
@@ -283,7 +286,7 @@ class Serving(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self.service, self.received = service, b""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:

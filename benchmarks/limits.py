@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 
 from benchmarks.measuring import (
@@ -24,7 +24,7 @@ from benchmarks.tasks import names
 from lessons import RunnableParallel
 from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit
 
-Work = Callable[[], Awaitable]
+Work = Callable[[], Coroutine]
 
 
 class Branch:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
+from typing import Any
 
 RELATIONS = {"≤": operator.le, "≥": operator.ge, "=": operator.eq}
 
@@ -128,7 +129,7 @@ QUICK = Scale(
 )
 
 
-def alternate(scale: Scale, rounds: int, *sides: Callable[[], float], warm_up: bool = True) -> list[list]:
+def alternate(scale: Scale, rounds: int, *sides: Callable[[], Any], warm_up: bool = True) -> list[list]:
     """Measure each of `sides` in turn, `rounds` times: A B A B. Returns a list of values for each side.
 
     sides: functions that return what they measure. warm_up: call each once before, unmeasured.

@@ -111,7 +111,7 @@ def bare_threads(branch: Callable, size: int) -> None:
 
 
 TASKS = {"gather": gather, **LAYERS}
-THREADS = {"bare threads": bare_threads, **THREAD_LAYERS}
+THREADS: dict[str, Callable] = {"bare threads": bare_threads, **THREAD_LAYERS}
 MEASURES = {
     **{f"call {name}": partial(of_a_call, run) for name, run in LAYERS.items()},
     **{f"task {name}": partial(of_a_task, run) for name, run in TASKS.items()},

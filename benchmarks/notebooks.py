@@ -28,8 +28,8 @@ def trivial_notebook() -> str:
 
 def seconds_to_test(notebooks: list[Path], log: Path) -> float:
     """The seconds that pytest takes for some notebooks. Raises RuntimeError if a test fails."""
-    options = ["-q", "-p", "no:cacheprovider", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml"]
-    command = [sys.executable, "-m", "pytest", *options, *notebooks]
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
+    command = [sys.executable, "-m", "pytest", *options, *map(str, notebooks)]
     start = time.perf_counter()
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)

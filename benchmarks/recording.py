@@ -80,7 +80,8 @@ def measure(
             measured = alternate(scale, scale.few, *turns)
         finally:
             gc.enable()
-        return tuple(Times(*zip(*values)) for values in measured)
+        first, second = (Times(*zip(*values)) for values in measured)
+        return first, second
 
     on, off = compare(nullcontext)
     for where, one, other in ("inside the block", on.inside, off.inside), ("whole", on.whole, off.whole):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from statistics import median
@@ -52,11 +52,11 @@ class Noop(Runnable):
 class LangChainNoop(runnables.Runnable):
     """The same as a runnable of langchain-core."""
 
-    def invoke(self, value, config=None, **kwargs):
-        return value
+    def invoke(self, input, config=None, **kwargs):
+        return input
 
-    async def ainvoke(self, value, config=None, **kwargs):
-        return value
+    async def ainvoke(self, input, config=None, **kwargs):
+        return input
 
 
 def names(size: int) -> list[str]:
@@ -192,7 +192,9 @@ def missing(error: ModuleNotFoundError) -> str:
     return f'the package {error.name} is missing; pip install -e ".[bench]" gets it'
 
 
-def per_branch(scale: Scale, chosen: dict[str, Callable[[int], Work]]) -> dict[str, dict[int, list[float]]]:
+def per_branch(
+    scale: Scale, chosen: Mapping[str, Callable[[int], Work]]
+) -> dict[str, dict[int, list[float]]]:
     """The seconds a branch takes in each round: side -> N -> values. All sides and N take turns."""
     with asyncio.Runner() as runner:
         timed = {

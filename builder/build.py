@@ -145,8 +145,9 @@ def compose(lesson: Lesson) -> NotebookNode:
     Raises BuildError if lesson.md cannot be read, or a cell has an option that means nothing here.
     """
     cells = read_cells(lesson)
-    if links := navigation(lesson):
-        cells = [links, *cells, navigation(lesson)]
+    first, last = navigation(lesson), navigation(lesson)
+    if first and last:
+        cells = [first, *cells, last]
     give_ids(cells)
     source = lesson.source.relative_to(lesson.root).as_posix()
     metadata = {

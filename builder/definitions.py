@@ -73,8 +73,7 @@ def stub(step: str) -> str:
     Raises ValueError if it is anything else.
     """
     function = ast.parse(step).body[-1]
-    is_function = isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-    if not is_function or not _is_docstring(function.body[0]):
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or not ast.get_docstring(function):
         raise ValueError(f"a step must end with a function that has a docstring, not with: {step[-80:]!r}")
     docstring = function.body[0]
     kept = step.splitlines()[: docstring.end_lineno]

@@ -38,7 +38,7 @@ def uses(root: Path, sources: Iterable[str]) -> Uses:
     files: set[Path] = set()
     packages: set[str] = set()
     held = [path for package in PACKAGES for path in sorted(root.glob(f"{package}/**/*.*"))]
-    todo = [(source, None) for source in sources]
+    todo: list[tuple[str, Path | None]] = [(source, None) for source in sources]
     while todo:
         source, module = todo.pop()
         found = set(named_files(source, module, root, held))
@@ -55,7 +55,8 @@ def module_source(path: Path) -> str:
     """A module's source, without its table `_HOME`: a new entry there concerns only those who import it."""
     source = path.read_text(encoding="utf-8")
     table = lazy_table(source)
-    return source.replace(ast.get_source_segment(source, table), "") if table else source
+    segment = ast.get_source_segment(source, table) if table else None
+    return source.replace(segment, "") if segment else source
 
 
 def content(path: Path) -> str:

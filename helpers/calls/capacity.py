@@ -10,7 +10,7 @@ from pathlib import Path
 try:
     import resource
 except ImportError:  # Windows has no limit of this kind
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 RESERVED = 200  # files that the process has open besides: its own modules, sockets, pipes
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")  # Linux
@@ -24,10 +24,11 @@ def files_allowed() -> tuple[int | None, int | None]:
     """
     if resource is None:
         return None, None
-    return tuple(
+    soft, hard = (
         None if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
     )
+    return soft, hard
 
 
 def ports_allowed() -> int:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, nullcontext
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,7 +82,7 @@ class LLMClient:
     @contextmanager
     def _post(self, prompt: str, stream: bool = False) -> Iterator[tuple[_Answer, HTTPResponse]]:
         address = self._address
-        connection = HTTPConnection(address.hostname, address.port, timeout=self._timeout)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=self._timeout)
         with closing(connection), _Answer() as answer:
             question = json.dumps(_question(prompt, stream))
             connection.request("POST", f"{address.path}/chat/completions", question)
@@ -159,7 +159,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers: Mapping[str, str] = {}
+        self.headers: Mapping[str, str] | HTTPMessage = {}
         self.start = b""  # of a stream
         self.ended = False  # whether a stream has come to its end mark
 
@@ -178,7 +178,7 @@ class _Answer:
             return True
         return False
 
-    def begins(self, status: int, headers: Mapping[str, str]) -> bool:
+    def begins(self, status: int, headers: Mapping[str, str] | HTTPMessage) -> bool:
         """Note the head of the answer, and say whether a completion may follow."""
         self.status, self.headers = status, headers
         return status == 200

@@ -18,7 +18,7 @@ import math
 import re
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection
@@ -213,7 +213,8 @@ def read_chat(body: bytes) -> Chat:
         if not valid:
             raise Problem(400, f"{param!r} must be {wanted}.", param=param)
 
-    model, messages = fields.get("model"), fields.get("messages")
+    model: Any = fields.get("model")
+    messages: Any = fields.get("messages")
     stream, options = fields.get("stream"), fields.get("stream_options")
     require(isinstance(model, str), "model", "a string")
     require(isinstance(messages, list) and messages != [], "messages", "a list of one or more messages")
@@ -280,7 +281,7 @@ class Service:
         self.stats = Stats()
         self.numbers = itertools.count(1)
         self.gate_open = asyncio.Event()
-        self.routes = {
+        self.routes: dict[str, dict[str, Callable]] = {
             "/v1/chat/completions": {"POST": self.chat},
             "/stats": {"GET": self.report_stats},
             "/stats/reset": {"POST": self.reset_stats},
@@ -396,7 +397,8 @@ class Service:
         # Cancelling the handler tells it that its client has hung up.
         server = web.Server(self.handle, handler_cancellation=True)
         listener = await loop.create_server(
-            lambda: Connection(server, loop=loop, access_log=None, auto_decompress=False),
+            # its type says Logger, its code and its documentation take None
+            lambda: Connection(server, loop=loop, access_log=None, auto_decompress=False),  # type: ignore[arg-type]
             HOST,
             0,
             backlog=BACKLOG,
@@ -434,7 +436,7 @@ async def read_body(request: web.BaseRequest) -> bytes:
         async with asyncio.timeout(BODY_WITHIN):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise Problem(413, error.text) from None
+        raise Problem(413, error.text or "") from None
     except TimeoutError:
         raise Problem(408, f"The body did not come within {BODY_WITHIN:g} s.") from None
     except web.RequestPayloadError:

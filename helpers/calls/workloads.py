@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from helpers.recording.recorder import working_on
 
@@ -173,17 +175,17 @@ def _under_way(name: str) -> Iterator[list[Gate]]:
             _changed.notify_all()
 
 
-def _call(name: str, review: str) -> object:
+def _call(name: str, review: str) -> Any:
     with _under_way(name) as gates:
         time.sleep(LATENCY[name])
         for gate in gates:
             with _changed:
-                if not _changed.wait_for(lambda gate=gate: gate._open_for(name), PATIENCE):
+                if not _changed.wait_for(partial(gate._open_for, name), PATIENCE):
                     raise gate._give_up(name)
         return _answer(name, review)
 
 
-async def _acall(name: str, review: str) -> object:
+async def _acall(name: str, review: str) -> Any:
     with _under_way(name) as gates:
         await asyncio.sleep(LATENCY[name])
         for gate in gates:

@@ -211,8 +211,8 @@ def _compare(expect: object, came: object, is_code: bool) -> dict[str, str]:
     facts = {"expected": shorten(expect), "came": shorten(came)}
     if not is_code:
         del facts["expected"]  # Here it would be the solution.
-    both_sequences = isinstance(expect, list | tuple) and isinstance(came, list | tuple)
-    if expect == came or (both_sequences and list(expect) == list(came)):
+    alike = isinstance(expect, list | tuple) and isinstance(came, list | tuple) and [*expect] == [*came]
+    if expect == came or alike:
         wanted, got = type(expect).__name__, type(came).__name__
         facts["note"] = f"equal, but its type is {got}, not {wanted}"
     return facts

@@ -9,6 +9,7 @@ import inspect
 import linecache
 import textwrap
 from types import FunctionType, ModuleType
+from typing import Any
 
 from helpers.cards.card import card, show
 
@@ -67,12 +68,12 @@ def _class_in_a_notebook(cls: type) -> str | None:
         for node in ast.walk(ast.parse("".join(lines))):
             if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
                 start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                if start <= method.__code__.co_firstlineno <= node.end_lineno:
+                if start <= method.__code__.co_firstlineno <= (node.end_lineno or start):
                     return textwrap.dedent("".join(lines[start - 1 : node.end_lineno]))
     return None
 
 
-def _name(item: object, otherwise: str) -> str:
+def _name(item: Any, otherwise: str) -> str:
     return otherwise if isinstance(item, str) else item.__name__
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from helpers.recording.data import Reason, Recording, Span, State, Unit, unique_names
+from helpers.recording.data import Passage, Reason, Recording, Span, State, Suspension, Unit, unique_names
 from helpers.recording.words import require_recording
 
 MOST = 400  # frames; nobody steps through more
@@ -136,7 +136,7 @@ def _steps(spans: list[Span]) -> Iterable[Span]:
 
     Nor those in which a unit that does not sleep is overdue: the timer was another's, or a time limit.
     """
-    latest: dict[int, Span] = {}
+    latest: dict[int | None, Span] = {}
     for span in spans:
         before = latest.get(span.unit)
         latest[span.unit] = span
@@ -161,7 +161,8 @@ class _Scene:
         for suspension in recording.suspensions:
             self.suspensions.setdefault(suspension.unit, []).append(suspension)
         self.places = {}
-        for place in sorted([*recording.suspensions, *recording.passages], key=lambda place: place.time):
+        places: list[Suspension | Passage] = [*recording.suspensions, *recording.passages]
+        for place in sorted(places, key=lambda place: place.time):
             self.places.setdefault(place.unit, []).append(place)
         self.woken = {}  # unit -> when it became ready; the order of a toy loop's timers
         for span in recording.spans:
@@ -197,9 +198,14 @@ class _Scene:
         }
         return say[event.state](event, name, before)
 
+    def _parent(self, event: _Event) -> str | None:
+        """The name of what has made a unit."""
+        parent = self.units[event.unit].parent
+        return None if parent is None else self.names.get(parent)
+
     def _say_of_item(self, event: _Event, name: str, before: _Event | None) -> str:
         if event.state is State.QUEUED:
-            parent = self.names.get(self.units[event.unit].parent, "A call")
+            parent = self._parent(event) or "A call"
             return f"{parent} hands {name} to a thread pool, where it waits for a worker."
         if event.state is State.BLOCKED:
             return f"{name} blocks its worker thread in {event.reason or 'a call'}, and no other thread."
@@ -210,7 +216,7 @@ class _Scene:
     def _say_ready(self, event: _Event, name: str, before: _Event | None) -> str:
         end_of_queue = "goes to the end of the ready queue."
         if before is None:
-            parent = self.names.get(self.units[event.unit].parent)
+            parent = self._parent(event)
             made = f"{parent} creates the task {name}. It" if parent else f"The task {name} is created and"
             return f"{made} {end_of_queue}"
         if event.reason == Reason.OVERDUE:
@@ -289,7 +295,7 @@ class _Scene:
             threads=tuple(
                 (self.names[unit], _known(event.state).value)
                 for unit, event in self.now.items()
-                if self._on_worker(unit)
+                if event.state and self._on_worker(unit)
             ),
             done=tuple((self.names[unit], self.units[unit].outcome) for unit in self.ended),
             places={self.names[unit]: place for unit in self.now if (place := self._place(unit, time))},

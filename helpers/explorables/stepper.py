@@ -23,7 +23,7 @@ from helpers.recording.data import End, Recording, State
 from helpers.recording.recorder import record
 from helpers.recording.virtual_clock import run_on_virtual_clock
 
-_FILLS = {**THEMES["light"].fills, **THEMES["light"].ends}
+_FILLS: dict[Any, str] = {**THEMES["light"].fills, **THEMES["light"].ends}
 _GREY = THEMES["light"].grid
 _MOST_TURNS = 2000  # of the event loop: then more happened than can be shown
 _CAPTION = "What happened, step by step."
@@ -230,7 +230,7 @@ def _docstring(lines: list[str]) -> range:
         or ast.get_docstring(function) is None
     ):
         return range(0)
-    return range(function.body[0].lineno - 1, function.body[0].end_lineno)
+    return range(function.body[0].lineno - 1, function.body[0].end_lineno or 0)
 
 
 def _indent(text: str) -> int:

@@ -23,7 +23,7 @@ from helpers.figures.theme import END_MEANING, HATCH, MEANING, ORDER, Theme, tex
 from helpers.recording.data import End, Span, State
 
 MAX_BARS = 60  # with more lanes, bars would be thinner than a line of text
-_MEANINGS: dict[str, str] = {**MEANING, **END_MEANING}
+_MEANINGS: dict[Any, str] = {**MEANING, **END_MEANING}
 _COLUMNS, _ROWS = 1000, 300  # of a raster
 _THICK, _THIN = 0.74, 0.44  # of a lane's height
 _MARK = 0.85  # of the font's size
@@ -154,7 +154,8 @@ def draw_time_axis(ax: Axes, look: Look, margin: float) -> None:
 
 def visible(panels: list[list[Lane]], look: Look) -> list[State | End]:
     """The states and ends that can be seen in some panels: what a legend has to explain."""
-    found = {mark.end for lanes in panels for lane in lanes for mark in _marks_in_sight(lane, look)}
+    marks = (mark for lanes in panels for lane in lanes for mark in _marks_in_sight(lane, look))
+    found: set[State | End] = {mark.end for mark in marks}
     for lanes in panels:
         durations = defaultdict(list)
         for lane in lanes:
@@ -246,7 +247,7 @@ def _draw_state(ax: Axes, lanes: list[Lane], state: State, look: Look) -> None:
         return
     row, start, end, height = np.array(boxes).T
     top, bottom = row - height / 2, row + height / 2
-    corners = np.stack([start, top, end, top, end, bottom, start, bottom], axis=1).reshape(-1, 4, 2)
+    corners: Any = np.stack([start, top, end, top, end, bottom, start, bottom], axis=1).reshape(-1, 4, 2)
     theme, fill = look.theme, look.theme.fills[state]
     outline: dict[str, Any] = {"edgecolors": theme.edge, "linewidths": 0.6}
     if state in (State.RUNNING, State.READY, State.IN_THREAD):

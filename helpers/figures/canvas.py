@@ -38,8 +38,8 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """A text that begins at x; by default the middle of its line is at y."""
-        style = {"va": "center_baseline", "zorder": _TEXTS, "parse_math": False} | style
-        self.ax.text(x, y, text, **style)
+        usual: dict[str, Any] = {"va": "center_baseline", "zorder": _TEXTS, "parse_math": False}
+        self.ax.text(x, y, text, **usual | style)
 
     def label(self, x: float, y: float, text: str, **style: Any) -> None:
         """A text centred on x, y that covers the lines below it."""

@@ -143,7 +143,7 @@ def _marks(recording: Recording, units: list[Unit]) -> list[Mark]:
     ]
 
 
-def _loop_lane(recording: Recording, thread: int) -> Lane:
+def _loop_lane(recording: Recording, thread: int | None) -> Lane:
     steps = [step for step in recording.steps if step.thread == thread]
     return Lane("event-loop thread", steps, ends=False)
 

@@ -11,7 +11,7 @@ from base64 import b64encode
 from io import BytesIO
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -82,8 +82,8 @@ def _card(fig: Figure, caption: str, text: str, dpi: float) -> str:
 
 def background(fig: Figure) -> str:
     """The colour behind a figure; white where it has none."""
-    *colour, alpha = fig.get_facecolor()
-    return to_hex(colour) if alpha else THEMES["light"].background
+    red, green, blue, alpha = to_rgba(fig.get_facecolor())
+    return to_hex((red, green, blue)) if alpha else THEMES["light"].background
 
 
 def close(fig: Figure) -> None:

@@ -68,7 +68,9 @@ def transitions(recording: Recording) -> list[tuple[str, str]]:
     found = set()
     for unit in units:
         if unit not in waiting:
-            own = timers[unit.parent if unit.kind == "call" else unit.id]  # a call is made within its parent
+            own = timers[
+                unit.id if unit.kind != "call" or unit.parent is None else unit.parent
+            ]  # a call is made within its parent
             found.update(pairwise(_life(unit, spans[unit.id], own)))
     if not found:
         raise ValueError("no unit of the recording changed its state")
@@ -98,11 +100,11 @@ def _life(unit: Unit, spans: list[Span], timers: list[Timer]) -> Iterator[str]:
     )
     latest = CREATED
     yield latest
-    for before, span in pairwise([None, *spans]):
+    for before, span in zip([None, *spans], spans):
         state = span.state
         if state in (RUNNING, BLOCKED, IN_THREAD) and span.reason != Reason.SLEEP:
             state = IN_THREAD if holds_thread else RUNNING
-        if (latest, state) == (RUNNING, READY) and _overslept(before, span, timers):
+        if (latest, state) == (RUNNING, READY) and before and _overslept(before, span, timers):
             yield WAITING
         if state != latest:
             yield state

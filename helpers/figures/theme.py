@@ -170,7 +170,7 @@ def require_font(font: float) -> None:
         raise ValueError(f"font must be a size in points from {smallest} to {largest}, not {font!r}")
 
 
-def is_light(colour: object) -> bool:
+def is_light(colour: Any) -> bool:
     """Whether dark text can be read on a colour."""
     red, green, blue = to_rgb(colour)
     return 0.30 * red + 0.59 * green + 0.11 * blue > 0.5

@@ -91,13 +91,13 @@ def as_node(tree: object, name: str = "all") -> Node:
             [(name, only)] = tree.items()
             return as_node(only, name)
         case dict():
-            return Node(name, PARALLEL, children=[as_node(branch, key) for key, branch in tree.items()])
+            return Node(name, PARALLEL, children=tuple(as_node(branch, key) for key, branch in tree.items()))
         case list():
             return Node(
-                name, SEQUENCE, children=[as_node(step, f"step {n}") for n, step in enumerate(tree, 1)]
+                name, SEQUENCE, children=tuple(as_node(step, f"step {n}") for n, step in enumerate(tree, 1))
             )
         case Real():
-            return Node(name, FUNCTION, tree)
+            return Node(name, FUNCTION, float(tree))
     kind = type(tree).__name__
     raise TypeError(f"{name!r} must be a Node, a dict, a list or a number of seconds, not a {kind}")
 
@@ -133,14 +133,15 @@ def tree_in_words(tree: Node, path: frozenset[str]) -> str:
     on_path = [node for node in tree.functions() if node.name in path]
     if on_path:
         total = ""
-        if all(node.seconds is not None for node in on_path):
-            total = f", {round(sum(node.seconds for node in on_path), 9):g} s in all"
+        seconds = [node.seconds for node in on_path if node.seconds is not None]
+        if len(seconds) == len(on_path):
+            total = f", {round(sum(seconds), 9):g} s in all"
         lines.append(f"Critical path: {' → '.join(node.name for node in on_path)}{total}")
     return "\n".join(lines)
 
 
 def _is_duration(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < math.inf
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
 
 
 def _either(names: Iterable[str]) -> str:

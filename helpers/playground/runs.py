@@ -106,7 +106,7 @@ class Run:
     def _messages(self) -> Iterator[tuple]:
         while True:
             try:
-                yield pickle.load(self._process.stdout)
+                yield pickle.load(self._process.stdout)  # type: ignore[arg-type]  # it is a pipe
             except (EOFError, pickle.UnpicklingError):  # the process has ended, maybe within a message
                 return
 
@@ -158,7 +158,7 @@ def _verdict(outcome: Outcome, end_order: bool) -> str:
     match outcome.end:
         case "done":
             return _result(outcome, end_order)
-        case "failed":
+        case "failed" if outcome.error:
             kind, message, notes = outcome.error
             noted = f" Its note: {'; '.join(notes)}." if notes else ""
             return f"It raised {kind}: {message.rstrip('.')}.{noted}{_before_the_error(outcome)}"
@@ -185,8 +185,8 @@ def _result(outcome: Outcome, end_order: bool) -> str:
         names = [name for part in result for name in part]
         came = f": {', '.join(names)}" if end_order and len(names) <= NAMED_UP_TO else ""
         return f"It gave {len(result)} part{'' if len(result) == 1 else 's'}, as they came{came}."
-    names = f": {', '.join(result)}" if len(result) <= NAMED_UP_TO else ""
-    return f"It gave a dict of {len(result)}, in declared order{names}."
+    listed = f": {', '.join(result)}" if len(result) <= NAMED_UP_TO else ""
+    return f"It gave a dict of {len(result)}, in declared order{listed}."
 
 
 def _before_the_error(outcome: Outcome) -> str:
@@ -196,7 +196,7 @@ def _before_the_error(outcome: Outcome) -> str:
 
 def _advice(outcome: Outcome) -> Iterator[str]:
     plan = outcome.plan
-    if outcome.end == "failed" and outcome.error[0] == "TypeError" and not plan.is_async:
+    if outcome.error and outcome.error[0] == "TypeError" and not plan.is_async:
         rows = sorted({name[0] for name, group in plan.branches.items() if group.side == "async"})
         if rows:
             yield (

@@ -92,7 +92,8 @@ class _Held:
 
     async def acall(self, value: object) -> None:
         self.step(1, "tasks")
-        self.tasks.add(asyncio.current_task())
+        if task := asyncio.current_task():
+            self.tasks.add(task)
         async with asyncio.timeout(PATIENCE):
             while not self.open.is_set():
                 await asyncio.sleep(0.01)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from string import ascii_lowercase
 
 import ipywidgets as widgets
@@ -167,7 +167,7 @@ class Playground:
     def plan(self) -> Plan:
         """The plan that the controls show. Raises ValueError if it cannot be run."""
         return Plan(
-            [row.group for row in self.rows],
+            tuple(row.group for row in self.rows),
             self.way.value,
             self.limit.value if self.limited.value else None,
             self.library.value,
@@ -331,6 +331,8 @@ class Playground:
         try:
             if outcome.plan.calls > MAX_STEPPED:
                 raise ValueError(f"it has {outcome.plan.calls} calls, and {MAX_STEPPED} are the most")
+            if outcome.recording is None:
+                raise ValueError("it has called no branch")
             body, text = steps_card(outcome.recording)
         except ValueError as error:
             self.steps_title.value += f"<div>Not for this run: {html.escape(str(error))}.</div>"
@@ -410,7 +412,7 @@ def _count(name: str, value: int, most: int, tooltip: str, width: str) -> widget
     )
 
 
-def _choice(name: str, options: object, tooltip: str, **values: object) -> widgets.Dropdown:
+def _choice(name: str, options: Iterable, tooltip: str, **values: object) -> widgets.Dropdown:
     return widgets.Dropdown(
         description=name,
         options=list(options),

@@ -271,7 +271,10 @@ class Recording:
             _trace_name("process_name", 2, 0, "units"),
             *(_trace_name("thread_name", 1, number, name) for number, name in self.threads.items()),
             *(_trace_name("thread_name", 2, unit, name) for unit, name in names.items()),
-            *(_trace_span(span, 1, span.thread, names.get(span.unit, span.reason)) for span in on_threads),
+            *(
+                _trace_span(span, 1, span.thread, names.get(span.unit or 0, span.reason))
+                for span in on_threads
+            ),
             *(_trace_span(span, 2, span.unit, span.state.value) for span in self.spans),
             *(
                 _trace_end(unit, end, self.duration)
@@ -292,7 +295,7 @@ class Recording:
 
 def _flight(spans: Iterable[Span]) -> tuple[float, float] | None:
     """From the first step to the end, not counting a queue that the unit joined before any other wait."""
-    since = until = None
+    since, until = None, 0.0
     waited = False
     for span in spans:
         if span.state is State.QUEUED and not waited:
@@ -320,7 +323,7 @@ def _trace_end(unit: Unit, end: End, duration: float) -> dict:
     }
 
 
-def _trace_span(span: Span, process: int, track: int, name: str) -> dict:
+def _trace_span(span: Span, process: int, track: int | None, name: str) -> dict:
     return {
         "ph": "X",
         "name": name,

@@ -251,7 +251,7 @@ _replaces(asyncio.Timeout, "__aexit__")(_tells_errors)
 _replaces(asyncio, "wait_for")(_tells_errors)
 
 
-def layers(function: Callable, *args: Any) -> Iterator[Any]:
+def layers(function: Any, *args: Any) -> Iterator[Any]:
     """What a call runs, from the outside to the inside: partials and Context.run are looked through.
 
     The arguments that a layer adds come with it.
@@ -327,7 +327,7 @@ def _is_callable(thing: Any) -> bool:
     return callable(thing) or hasattr(type(thing), "invoke")
 
 
-def suspended_at(task: asyncio.Task) -> tuple[str, FrameType | None]:
+def suspended_at(task: Any) -> tuple[str, FrameType | None]:
     """What a task awaits in the end, and its innermost frame outside asyncio."""
     own = task.get_coro()
     name, frame = "", None
@@ -337,7 +337,7 @@ def suspended_at(task: asyncio.Task) -> tuple[str, FrameType | None]:
             frame = inner_frame
         if is_machinery or awaitable is not own:
             name = awaitable.__qualname__
-    waiter = task._fut_waiter
+    waiter = task._fut_waiter  # type: ignore[attr-defined]  # private
     if isinstance(waiter, asyncio.Task):
         return Reason.TASK, frame
     if type(waiter).__name__ == "_GatheringFuture":
@@ -345,13 +345,13 @@ def suspended_at(task: asyncio.Task) -> tuple[str, FrameType | None]:
     return short_name(name) or Reason.FUTURE, frame
 
 
-def innermost_frame(coroutine: CoroutineType) -> FrameType | None:
+def innermost_frame(coroutine: Any) -> FrameType | None:
     """Where a coroutine is suspended: the frame of the innermost coroutine that it awaits."""
     frames = [frame for awaitable, frame in _awaited(coroutine) if isinstance(awaitable, CoroutineType)]
     return frames[-1] if frames else None
 
 
-def awaited_name(coroutine: CoroutineType) -> str | None:
+def awaited_name(coroutine: Any) -> str | None:
     """The name of the toy task that a suspended coroutine awaits: through a generator, its `__await__`."""
     *_, (awaitable, frame) = _awaited(coroutine)
     if not isinstance(awaitable, GeneratorType):
@@ -366,14 +366,14 @@ def running_frame() -> FrameType | None:
 
 def _own_frames() -> Iterator[FrameType]:
     """The frames of the code that led here, the innermost first, as far as they are outside asyncio."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code is not _STEP:
         if not frame.f_code.co_filename.startswith((*_MACHINERY, _RECORDER)):
             yield frame
         frame = frame.f_back
 
 
-def _awaited(awaitable: Any) -> Iterator[tuple[Any, FrameType]]:
+def _awaited(awaitable: Any) -> Iterator[tuple[Any, Any]]:
     """A suspended coroutine and those that it awaits, from the outside to the inside, with their frames."""
     while True:
         if isinstance(awaitable, CoroutineType):

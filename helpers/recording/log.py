@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 try:
     from resource import RUSAGE_THREAD, getrusage
 except ImportError:  # only Linux counts how often a thread gave up the CPU
-    RUSAGE_THREAD = None
+    RUSAGE_THREAD = None  # type: ignore[assignment, misc]
 
 from helpers.recording.data import KINDS, Call, Passage, Recording, Span, State, Suspension, Timer, Unit
 
@@ -184,14 +184,15 @@ class Log:
 
         for track in sorted(listed, key=lambda track: track.id):
             own = _clip(stretches[track.within], track, end) if track.within else stretches[track]
-            finished = track.done is not None and track.done <= end
+            done = track.done if track.done is not None and track.done <= end else None
+            finished = done is not None
             recording.units[track.id] = Unit(
                 id=track.id,
                 kind=track.kind,
                 name=names[track][0],
                 created=seconds(track.created),
                 parent=track.parent.id if track.parent and track.parent.kind in KINDS else None,
-                done=seconds(track.done) if finished else None,
+                done=seconds(done) if done is not None else None,
                 outcome=track.outcome if finished else "",
                 error=type(track.error).__name__ if finished and track.error else "",
                 named=names[track][1],
@@ -285,9 +286,11 @@ def _own_name(track: Track, called: set[str]) -> str:
 
 def _branch(track: Track, own: dict[Track, str]) -> str:
     """The name of the nearest unit above a track that has one of its own."""
-    while (track := track.parent) is not None:
-        if own.get(track):
-            return own[track]
+    above = track.parent
+    while above is not None:
+        if own.get(above):
+            return own[above]
+        above = above.parent
     return ""
 
 
@@ -312,12 +315,12 @@ def _stretches(track: Track, end: int, is_real: bool) -> list[Stretch]:
     return stretches
 
 
-def _judge(wall: int, before: tuple, after: tuple | None, kind: str) -> tuple[State, int]:
+def _judge(wall: int, before: tuple | None, after: tuple | None, kind: str) -> tuple[State, int]:
     """What a thread did for `wall` ns outside `time.sleep`, and the CPU time it used.
 
     kind: that of the unit which it ran.
     """
-    if after is None:
+    if before is None or after is None:
         return State.IN_THREAD, 0
     cpu = after[0] - before[0]
     if before[1] is not None and after[1] == before[1]:

@@ -13,7 +13,7 @@ import asyncio
 import gc
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter_ns
 from traceback import walk_tb
@@ -68,14 +68,15 @@ class Recorder:
         self.here = _Here(self.log)
         self._tasks: dict[asyncio.Task, Track] = {}
         self._toys: dict[str, Track] = {}
-        self._toy_coroutines: dict[Track | None, Coroutine] = {}
+        self._toy_coroutines: dict[Track | None, Any] = {}
+        self._below_toy: Track | None = None  # what ran when a toy loop began a step
         self.names = hooks.Names()
         self._stage: Track | None = None  # the task that entered the block
         self.first_step: Track | None = None  # the step of the block's task that was on when recording began
         self._uninstall = hooks.install(self)
         self._gc_was_on = gc.isenabled()
         gc.disable()
-        self._block = sys._getframe(1)
+        self._block: FrameType | None = sys._getframe(1)
         self._recording = Recording(observer=self.observe)
         self._start = self.log.clock()
         _active = self
@@ -309,7 +310,7 @@ class Recorder:
         unit = track
         if track.is_stage:
             unit = self.log.add("call", name, parent=track, within=track, created=start)
-        entry = [unit, name, start, None]
+        entry: list[Any] = [unit, name, start, None]
         self.log.calls.append(entry)
         outcome, failure = "ok", None
         try:
@@ -324,7 +325,7 @@ class Recorder:
                 unit.outcome, unit.error, unit.done = outcome, failure, entry[3]
             failure = None  # else its traceback would hold this frame, and this frame the error
 
-    def observe(self, event: str, name: str, coroutine: Coroutine | None = None) -> None:
+    def observe(self, event: str, name: str, coroutine: Any = None) -> None:
         """See `Recording.observe`."""
         if event not in _TOY_STATES:
             raise ValueError(f"a toy loop's event is one of {', '.join(_TOY_STATES)}, not {event!r}")
@@ -350,7 +351,7 @@ class Recorder:
             self._toy_coroutines[toy] = coroutine
             frame = hooks.innermost_frame(coroutine)
             if state is State.WAITING and frame is not None:
-                awaited = self._toys.get(hooks.awaited_name(coroutine))
+                awaited = self._toys.get(hooks.awaited_name(coroutine) or "")
                 place = (toy, toy.events[-1][0], frame.f_code, frame.f_lineno, awaited)
                 self.log.suspensions.append(place)
 

@@ -45,5 +45,5 @@ def record_turns(*names: str, cpu: float = 0.1) -> Recording:
             number, "thread", name, 0.0, done=at, outcome="ok", named=True, cpu=cpu
         )
     recording.spans.sort(key=lambda span: span.start)
-    recording.duration = max(unit.done for unit in recording.units.values())
+    recording.duration = max(unit.done or 0.0 for unit in recording.units.values())
     return recording

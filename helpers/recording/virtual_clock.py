@@ -76,7 +76,7 @@ def run_on_virtual_clock(
             thread.join(_PATIENCE)
             if thread.is_alive():  # it computes and gives its loop no turn
                 interrupt = ctypes.py_object(KeyboardInterrupt)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), interrupt)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), interrupt)
         thread.join()
 
 

@@ -124,9 +124,10 @@ def _ended(recording: Recording, units: list[Unit]) -> list[Unit]:
     # The order of the calls' ends is certain: a gate can force it. That of the units' ends is not.
     if recording.calls:
         last_calls = {call.unit: call.end for call in recording.calls}
-        order = sorted(last_calls, key=last_calls.get)
+        order = sorted(last_calls, key=last_calls.__getitem__)
         return [listed[unit] for unit in order if unit in listed and last_calls[unit] < recording.duration]
-    return sorted((unit for unit in units if unit.done is not None), key=lambda unit: unit.done)
+    ended = [(unit.done, unit) for unit in units if unit.done is not None]
+    return [unit for _, unit in sorted(ended, key=lambda pair: pair[0])]
 
 
 def _listed(units: Iterable[Unit], names: dict[int, str], errors: bool = False) -> str:

@@ -1,5 +1,6 @@
-"""The finished library: mypy finds nothing in it, its modules are short, and it needs nothing but Python."""
+"""mypy finds nothing. The modules of the finished library are short, and need nothing but Python."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,9 +49,14 @@ def mypy(tmp_path_factory):
 
 
 def test_mypy_has_nothing_to_say(mypy):
-    done = mypy(*LIBRARY)
+    done = mypy(*LIBRARY, "helpers", "builder", "benchmarks")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == f"Success: no issues found in {len(LIBRARY)} source files\n"
+    files = {
+        *LIBRARY,
+        *(path for name in ("helpers", "builder", "benchmarks") for path in ROOT.glob(f"{name}/**/*.py")),
+    }
+    looked_at = re.fullmatch(r"Success: no issues found in (\d+) source files\n", done.stdout)
+    assert looked_at and int(looked_at[1]) >= len(files)
 
 
 def test_mypy_looks_into_functions_without_annotations(mypy, tmp_path):
