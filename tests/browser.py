@@ -377,11 +377,6 @@ class Notebook:
             f"arg => {{ const outputs = {outputs}; return {condition}; }}", arg=arg, timeout=timeout * 1000
         )
 
-    def wait_until_idle(self) -> None:
-        """Wait until the kernel has nothing to do."""
-        kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-        self.page.wait_for_function(f"{kernel}.status === 'idle'")
-
     def unreadable_outputs(self) -> list[str]:
         """Sources of cells with an output that shows neither text nor a picture that has loaded."""
         return self.page.evaluate(_UNREADABLE)
