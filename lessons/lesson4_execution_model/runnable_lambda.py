@@ -25,8 +25,8 @@ def call_with(function, value, config):
     return function(value) if config is None else function(value, config=config)
 
 
-class RunnableLambda(Runnable):
-    """A function as a runnable. One that has a parameter `config` is given the config that holds.
+class Function:
+    """A plain function, an async one, or both. One that has a parameter `config` is given the config.
 
     A function that returns a runnable is a choice: that runnable is called with the same value.
     """
@@ -45,11 +45,12 @@ class RunnableLambda(Runnable):
 
     def __repr__(self):
         function = self.func or self.afunc
-        return f"RunnableLambda({getattr(function, '__name__', type(function).__name__)})"
+        return getattr(function, "__name__", type(function).__name__)
 
-    def _invoke(self, value, config):
+    def call(self, value, config):
+        """Return what the plain function gives; TypeError if there is none, or if it gives a coroutine."""
         if self.func is None:
-            raise TypeError(f"{self} has an async function only: invoke cannot run it, use ainvoke")
+            raise TypeError(f"{self} is an async function: invoke cannot run it, use ainvoke")
         result = call_with(self.func, value, config if self.func_takes_config else None)
         if inspect.iscoroutine(result):
             result.close()
@@ -58,7 +59,8 @@ class RunnableLambda(Runnable):
             return result.invoke(value, self._one_deeper(config))
         return result
 
-    async def _ainvoke(self, value, config):
+    async def acall(self, value, config):
+        """Return what the async function gives, or else the plain one, which is called on a thread."""
         if self.afunc is not None:
             result = await call_with(self.afunc, value, config if self.afunc_takes_config else None)
         else:
@@ -76,3 +78,20 @@ class RunnableLambda(Runnable):
         if depth == 0:
             raise RecursionError(f"{self} returned a runnable, but recursion_limit is reached")
         return {"recursion_limit": depth - 1}
+
+
+class RunnableLambda(Runnable):
+    """A function as a runnable."""
+
+    def __init__(self, func, afunc=None):
+        """func, afunc: as in `Function`."""
+        self.function = Function(func, afunc)
+
+    def __repr__(self):
+        return f"RunnableLambda({self.function})"
+
+    def _invoke(self, value, config):
+        return self.function.call(value, config)
+
+    async def _ainvoke(self, value, config):
+        return await self.function.acall(value, config)

@@ -5,10 +5,11 @@ from contextlib import aclosing
 from contextvars import copy_context
 from functools import partial
 
-from lessons.lesson4_execution_model import runnable, runnable_lambda
+from lessons.lesson4_execution_model import runnable
 from lessons.lesson4_execution_model.config import check_config, config_for_call, inherited
 from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.notes import anoted, noted, noting
+from lessons.lesson4_execution_model.runnable_lambda import Function
 from lessons.lesson5_synchronization.streaming import END, add_up, stream_as_tasks
 
 
@@ -24,7 +25,8 @@ class Runnable(runnable.Runnable):
 
     def __ror__(self, other):
         """Return a sequence: `other`, a function or dict, then this runnable."""
-        from lessons.lesson5_synchronization.sequence import RunnableSequence  # which builds on this module
+        # Sequences build on this module, so it cannot import them before it is complete. So also below.
+        from lessons.lesson5_synchronization.sequence import RunnableSequence
 
         return RunnableSequence(other, self)
 
@@ -91,29 +93,38 @@ class Runnable(runnable.Runnable):
         yield await self._ainvoke(value, config)
 
 
-class RunnableLambda(Runnable, runnable_lambda.RunnableLambda):
+class RunnableLambda(Runnable):
     """A function as a runnable, as in lesson 4. What a generator function yields are parts."""
+
+    def __init__(self, func, afunc=None):
+        """func, afunc: as in `Function`."""
+        self.function = Function(func, afunc)
+
+    def __repr__(self):
+        return f"RunnableLambda({self.function})"
 
     def _invoke(self, value, config):
         return add_up(self._stream(value, config))
 
     async def _ainvoke(self, value, config):
-        result = await super()._ainvoke(value, config)
+        result = await self.function.acall(value, config)
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
             return add_up([part async for part in self._parts(result, config)])
         return result
 
     def _stream(self, value, config):
-        result = super()._invoke(value, config)
+        result = self.function.call(value, config)
         if inspect.isasyncgen(result):
-            raise TypeError(f"{self} is an async generator: invoke cannot run it, use ainvoke or astream")
+            raise TypeError(
+                f"{self.function} is an async generator: invoke cannot run it, use ainvoke or astream"
+            )
         if inspect.isgenerator(result):
             yield from result
         else:
             yield result
 
     async def _astream(self, value, config):
-        result = await super()._ainvoke(value, config)
+        result = await self.function.acall(value, config)
         async with aclosing(self._parts(result, config)) as parts:
             async for part in parts:
                 yield part
