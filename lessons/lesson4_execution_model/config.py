@@ -34,6 +34,8 @@ def config_for_call(own, config):
     wins over both. But of an inherited limit and an own one the smaller holds.
     """
     given = check_config(config)
+    if not own and not given:
+        return inherited.get()  # as it is: most calls say nothing of their own
     merged = merge(inherited.get(), own, given)
     if "max_concurrency" not in given:
         merged["max_concurrency"] = smallest(each.get("max_concurrency") for each in (inherited.get(), own))

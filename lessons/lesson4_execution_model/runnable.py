@@ -23,7 +23,8 @@ class Runnable(ABC):
     """Something that can be called with one value, or with many.
 
     A subclass says what is done with one value: on a thread in `_invoke`, as a task in `_ainvoke`.
-    Both are given the config that holds for the call, and run in a context of their own.
+    Both are given the config that holds for the call, which is not theirs to change, and run in a context
+    of their own.
 
     Every method takes a config, a dict that may have the keys "max_concurrency", "tags", "metadata"
     and "recursion_limit"; TypeError or ValueError tells what is wrong with one.

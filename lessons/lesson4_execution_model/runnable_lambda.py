@@ -3,6 +3,7 @@
 import inspect
 from functools import partial
 
+from lessons.lesson4_execution_model.config import merge
 from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.runnable import Runnable
 
@@ -21,8 +22,8 @@ def takes_config(function):
 
 
 def call_with(function, value, config):
-    """Call `function` with `value`, and with the config if that is not None."""
-    return function(value) if config is None else function(value, config=config)
+    """Call `function` with `value`, and with a copy of the config if that is not None: it may change that."""
+    return function(value) if config is None else function(value, config=merge(config))
 
 
 class Function:

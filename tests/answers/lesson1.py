@@ -218,11 +218,8 @@ async def called_twice(branches, value):
 
 
 async def on_threads(branches, value):
-    def run(branch):
-        return asyncio.run(branch(value))
-
-    results = await asyncio.gather(*(asyncio.to_thread(run, branch) for branch in branches.values()))
-    return dict(zip(branches, results))
+    """One after the other: of two at the same time it is chance whether they meet."""
+    return {name: await asyncio.to_thread(asyncio.run, branch(value)) for name, branch in branches.items()}
 
 
 # --- the building step run_as_tasks

@@ -24,7 +24,7 @@ from ways import ASYNC, SYNC, call_async
 
 from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnable
 from lessons.lesson4_execution_model import exercises
-from lessons.lesson4_execution_model.config import check_config, config_for_call, merge, smallest
+from lessons.lesson4_execution_model.config import DEFAULTS, check_config, config_for_call, merge, smallest
 from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.tasks import run_as_tasks, run_as_tasks_with_limit
 from lessons.lesson5_synchronization.racing import first_of, within
@@ -787,10 +787,16 @@ def test_a_function_gets_a_config_of_its_own():
         config["tags"].append("spoilt")
         config["metadata"]["spoilt"] = True
 
-    chain = RunnableParallel(a=spoil).with_config(tags=["t"])
-    chain.invoke(1)
-    assert RunnableLambda(lambda value, config: config).invoke(1)["tags"] == []
-    assert chain.config == {"tags": ["t"]}
+    def report(value, config):
+        return config
+
+    for given in ({}, {"tags": ["t"]}):
+        chain = RunnableParallel(a=spoil, b=report).with_config(given)
+        for came in (chain.invoke(1, {}), run(chain.ainvoke(1, {}))):
+            assert came["b"]["tags"] == given.get("tags", [])
+            assert came["b"]["metadata"] == {}
+        assert RunnableLambda(report).invoke(1) == {**DEFAULTS, "tags": [], "metadata": {}}
+        assert chain.config == given
     assert check_config(None) == {}
 
 
