@@ -117,6 +117,9 @@ def aiometer_run_all(size: int) -> Work:
 
 
 LAYERS = {"run_as_tasks": mechanism, "RunnableParallel.ainvoke": parallel}
+# How many times the time of gather they may take, where the code stays as clear.
+MOST = {"run_as_tasks": 1, "RunnableParallel.ainvoke": 1.3}
+MOST_ON_A_LIVE_HEAP = {"run_as_tasks": 1.25, "RunnableParallel.ainvoke": 1.6}
 
 
 @contextmanager
@@ -149,10 +152,10 @@ def compare(
 def against_gather(scale: Scale) -> Iterator[Line]:
     for size in scale.sizes(2, 10, 100, 1_000):
         for layer, side in LAYERS.items():
-            yield compare(scale, f"{layer} / gather", size, side, gather, at_most(1))
+            yield compare(scale, f"{layer} / gather", size, side, gather, at_most(MOST[layer]))
     (size,) = scale.sizes(10_000)
     for layer, side in LAYERS.items():
-        for heap, bound in ("frozen", 1), ("live", 1.25):
+        for heap, bound in ("frozen", MOST[layer]), ("live", MOST_ON_A_LIVE_HEAP[layer]):
             what = f"{layer} / gather, {heap} heap"
             with frozen_heap(heap == "frozen"):
                 yield compare(scale, what, size, side, gather, at_most(bound))
@@ -174,7 +177,7 @@ def against_libraries(scale: Scale) -> Iterator[Line]:
     for size, heap in (few, "live"), (many, "live"), (many, "frozen"):
         for other, theirs, ours, bound in (
             ("langchain-core, RunnableLambda", langchain, parallel, 25),
-            ("langchain-core, bare Runnable", langchain_bare, parallel_bare, 5),
+            ("langchain-core, bare Runnable", langchain_bare, parallel_bare, 4),
             ("anyio's task group", anyio_group, parallel, 3),
             ("aiometer", aiometer_run_all, parallel, 5),
         ):

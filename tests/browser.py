@@ -18,7 +18,7 @@ import course
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome", "microsoft-edge", "msedge")
-PATIENCE = 60  # seconds for JupyterLab to start, and to open a notebook
+PATIENCE = 120  # seconds for JupyterLab to start, and to open a notebook, on a busy machine
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 # Lab's settings are those that learners get; nothing is saved.
@@ -219,9 +219,21 @@ class Desk:
         self.page.set_default_timeout(PATIENCE * 1000)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._note)
-        self.page.goto(lab.address())
-        self.page.wait_for_function("window.jupyterapp?.restored")
-        self.page.evaluate("jupyterapp.restored.then(() => null)")
+        self._load(lab.address())
+
+    def _load(self, address: str) -> None:
+        """Load JupyterLab; once more if it does not come, as when a busy machine has lost a file of it."""
+        from playwright.sync_api import TimeoutError
+
+        for is_last in (False, True):
+            try:
+                self.page.goto(address)
+                self.page.wait_for_function("window.jupyterapp?.restored")
+                self.page.evaluate("jupyterapp.restored.then(() => null)")
+                return
+            except TimeoutError:
+                if is_last:
+                    raise
 
     def _note(self, message) -> None:
         if message.type == "error":

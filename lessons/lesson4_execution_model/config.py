@@ -27,6 +27,14 @@ def smallest(limits):
     return min((limit for limit in limits if limit is not None), default=None)
 
 
+def is_limited(config):
+    """Whether a limit holds: then a plain function gets a thread of its own, and the limit alone decides.
+
+    The threads of the loop's executor are shared by the whole program, and there may be fewer.
+    """
+    return config["max_concurrency"] is not None
+
+
 def config_for_call(own, config):
     """Return the config that holds for a call, with all keys of DEFAULTS.
 

@@ -12,6 +12,7 @@ from lessons.lesson4_execution_model.config import (
     config_for_call,
     config_for_each,
     inherited,
+    is_limited,
     smallest,
 )
 from lessons.lesson4_execution_model.in_thread import run_in_thread
@@ -39,7 +40,7 @@ class Runnable(ABC):
     async def _ainvoke(self, value, config):
         """Return the result for `value`; here by `_invoke`, on a thread, where it does not block the loop."""
         call = partial(self._invoke, value, config)
-        return await run_in_thread(call, own_thread=config["max_concurrency"] is not None)
+        return await run_in_thread(call, own_thread=is_limited(config))
 
     def with_config(self, config=None, /, **keys):
         """Return a copy of this runnable that uses `config` and `keys` where a call's own has none."""

@@ -3,7 +3,7 @@
 import inspect
 from functools import partial
 
-from lessons.lesson4_execution_model.config import merge
+from lessons.lesson4_execution_model.config import is_limited, merge
 from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.runnable import Runnable
 
@@ -66,7 +66,7 @@ class Function:
             result = await call_with(self.afunc, value, config if self.afunc_takes_config else None)
         else:
             call = partial(call_with, self.func, value, config if self.func_takes_config else None)
-            result = await run_in_thread(call, own_thread=config["max_concurrency"] is not None)
+            result = await run_in_thread(call, own_thread=is_limited(config))
             if inspect.iscoroutine(result):
                 result = await result
         if isinstance(result, Runnable):

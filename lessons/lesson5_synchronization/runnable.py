@@ -6,7 +6,7 @@ from contextvars import copy_context
 from functools import partial
 
 from lessons.lesson4_execution_model import runnable
-from lessons.lesson4_execution_model.config import check_config, config_for_call, inherited
+from lessons.lesson4_execution_model.config import check_config, config_for_call, inherited, is_limited
 from lessons.lesson4_execution_model.in_thread import run_in_thread
 from lessons.lesson4_execution_model.notes import anoted, noted, noting
 from lessons.lesson4_execution_model.runnable_lambda import Function
@@ -67,6 +67,7 @@ class Runnable(runnable.Runnable):
         check_config(config)
 
         async def in_a_task():
+            # One stream, as if of many: it gets a task, and with it a context of its own.
             streams = {"stream": partial(self._run_astream, value, config)}
             async with aclosing(stream_as_tasks(streams)) as pairs:
                 async for _, part in pairs:
@@ -136,7 +137,7 @@ class RunnableLambda(Runnable):
                 async for part in result:
                     yield part
         elif inspect.isgenerator(result):
-            context, own_thread = copy_context(), config["max_concurrency"] is not None
+            context, own_thread = copy_context(), is_limited(config)
             try:
                 next_part = partial(context.run, next, result, END)
                 while (part := await run_in_thread(next_part, own_thread)) is not END:
