@@ -236,9 +236,8 @@ ROWS = [
         "`ainvoke` of N no-op async branches against `asyncio.gather`",
         against_gather,
         "`run_as_tasks` ends with one `asyncio.wait`, about 4 µs, which shows at N = 2. `RunnableParallel` "
-        "gives each branch a config of its own (1.4 µs), a place to note errors (0.7 µs) and four nested "
-        "coroutines (row `layers`). At 10,000 these objects set off garbage collections that go through the "
-        "whole heap.",
+        "gives each branch a place to note errors (0.7 µs) and four nested coroutines (row `layers`). At "
+        "10,000 these objects set off garbage collections that go through the whole heap.",
     ),
     Row("layers", "where the time of `ainvoke` goes", layers),
     Row(
