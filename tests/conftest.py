@@ -32,8 +32,8 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
-# Files of tests, longest first.
-LONGEST = ["test_browser_runs", "test_browser", "6_at_scale", "3_concurrency_limits", "test_builder"]
+# Files of tests, longest first. (test_notebooks takes long where there is no browser.)
+LONGEST = ["test_browser_runs", "test_browser", "test_notebooks", "6_at_scale", "3_concurrency_limits"]
 
 
 def pytest_collection_finish():
