@@ -71,8 +71,7 @@ def compare(
 def against_map(scale: Scale) -> Iterator[Line]:
     for size in scale.sizes(1, 2, 10, 1_000, 10_000):
         for layer, side in LAYERS.items():
-            goal = at_most(1.5)
-            yield compare(scale, f"{layer} / executor.map", size, side, pool_map, goal)
+            yield compare(scale, f"{layer} / executor.map", size, side, pool_map, at_most(1.5))
     for size in scale.sizes(10, 1_000):
         for layer, side in LAYERS.items():
             goal = at_least(1.5 if size <= 10 else 5)

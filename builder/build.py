@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from builder.definitions import fill
-from builder.editions import WIDGET_VIEW, WIDGETS, learners
+from builder.editions import WIDGET_VIEW, learners
 from builder.facts import Facts, heading, numbered, read_facts, tables
 from builder.imports import content, uses
 from builder.stubs import stubs
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1  # raise it when the builder itself changes what is in a notebook: all are then built anew
 CELL_TIMEOUT = 60  # seconds
 CELL_OPTIONS = {"tags", "slideshow", "editable", "deletable", "jupyter", "from", "step", "new"}
+WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
 class BuildError(Exception):
@@ -145,9 +147,8 @@ def compose(lesson: Lesson) -> NotebookNode:
     Raises BuildError if lesson.md cannot be read, or a cell has an option that means nothing here.
     """
     cells = read_cells(lesson)
-    first, last = navigation(lesson), navigation(lesson)
-    if first and last:
-        cells = [first, *cells, last]
+    if links := navigation(lesson):
+        cells = [links, *cells, deepcopy(links)]
     give_ids(cells)
     source = lesson.source.relative_to(lesson.root).as_posix()
     metadata = {

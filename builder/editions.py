@@ -13,7 +13,6 @@ from nbformat.v4 import new_markdown_cell
 
 from builder.definitions import stub
 
-WIDGETS = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 

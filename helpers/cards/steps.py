@@ -37,12 +37,12 @@ def check_step(step: dict, answer: Callable, timeout: float = 5.0) -> Callable:
     if not inspect.isfunction(course):
         raise ValueError(f"step {step.get('title', '')!r}: 'course' must be a function, not {course!r}")
     if made_from := getattr(answer, MARK, None):
-        _say(None, f"This is {made_from}. To check your own, run its cell, and then this one.", good=False)
+        _say(None, f"This is {made_from}. To check your own, run its cell, and then this one.")
         return answer
     report = run_cases(step, answer, timeout)
     if report:
         _keep(course, answer)
-        _say(report, "The next cells use your version.", good=True)
+        _say(report, "The next cells use your version.")
         return answer
     namespace = sys._getframe(1).f_globals  # the notebook's
     if kept := _kept(step, course, namespace, timeout):
@@ -50,15 +50,15 @@ def check_step(step: dict, answer: Callable, timeout: float = 5.0) -> Callable:
         said = (
             "Until then the next cells use the version that you wrote earlier. To have it back, copy it up:"
         )
-        _say(report, said, good=False, code=code)
+        _say(report, said, code)
         return version
-    _say(report, "Until then the next cells use the course's version.", good=False)
+    _say(report, "Until then the next cells use the course's version.")
     return _version(inspect.getsource(course), course.__name__, namespace, "the course's version")
 
 
-def _say(report: Report | None, said: str, good: bool, code: str = "") -> None:
+def _say(report: Report | None, said: str, code: str = "") -> None:
     checked = (report.html(), report.text()) if report is not None else ("", "")
-    body = checked[0] + card(f"<div>{prose(said)}</div>" + _folded(code), RIGHT if good else NOT_YET)
+    body = checked[0] + card(f"<div>{prose(said)}</div>" + _folded(code), RIGHT if report else NOT_YET)
     show(body, "\n".join(part for part in (checked[1], said, code) if part))
 
 

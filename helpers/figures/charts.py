@@ -71,14 +71,13 @@ def show_curves(
 
 def _draw_curves(ax: Axes, curves: Sequence[Curve], look: Theme) -> None:
     for number, curve in enumerate(curves):
-        colour, label = look.series[number % len(look.series)], curve.label
+        (colour, marker), label = _colour_and_marker(look, number), curve.label
         if curve.band:
             ax.fill_between(*curve.band, color=look.grid, label=label)
         if curve.line:
             ax.plot(*curve.line, "--" if curve.dashed else "-", color=colour, label=label)
             label = ""  # in the legend once
         if curve.points:
-            marker = MARKERS[number % len(MARKERS)]
             ax.plot(*curve.points, marker, color=colour, markersize=7, label=label)
 
 
@@ -122,7 +121,8 @@ def show_dots(
     with _in_style(look, font):
         fig = _figure(1.0 + len(rows) * font * 0.05)
         ax = fig.subplots()
-        for height, (numbers, colour, marker) in enumerate(zip(rows.values(), look.series, MARKERS)):
+        for height, numbers in enumerate(rows.values()):
+            colour, marker = _colour_and_marker(look, height)
             ax.plot(numbers, [height] * len(numbers), marker, color=colour, alpha=0.6)
         ax.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=x, xlim=(0, None))
         ax.set_ylim(len(rows) - 0.5, -0.5)
@@ -156,6 +156,11 @@ def show_counts(
             ax.set(title=title, ylabel=y)
         axes[-1].set_xlabel(x)
         show_figure(fig, caption=caption, text=text)
+
+
+def _colour_and_marker(look: Theme, number: int) -> tuple[str, str]:
+    """How a curve or a row looks, by its number from 0 on; after the last colour comes the first again."""
+    return look.series[number % len(look.series)], MARKERS[number % len(MARKERS)]
 
 
 def _short(value: float) -> str:

@@ -113,6 +113,11 @@ def test_dots_stand_in_rows_from_top_to_bottom(shown):
     assert ax.get_ylim() == (1.5, -0.5)
 
 
+def test_no_row_of_dots_is_lost(shown):
+    show_dots({str(number): [number] for number in range(7)}, x="ms", **WORDS)
+    assert len(shown[0][0].axes[0].lines) == 7
+
+
 @each_theme
 def test_series_differ_in_lightness_and_from_their_ground(theme):
     look = THEMES[theme]
