@@ -129,7 +129,7 @@ ROWS = [
         "recording",
         "the recorder on against off, and against viztracer",
         on_against_off,
-        "the recorder, in Python, takes about 5 µs for a step of a task, and 6 µs after the block to make "
+        "the recorder, in Python, takes about 4 µs for a step of a task, and 4 µs after the block to make "
         "spans of it. A call of aiohttp takes many times that; a step that does nothing takes 2 µs. "
         "viztracer, in C, takes less inside the block, and more until its events can be read.",
     )

@@ -79,7 +79,7 @@ def one_of_two_threads_blocks():
                 time.sleep(0.001)
             meeting.wait(PATIENCE)
 
-    with record() as recording:
+    with record(places=True) as recording:
         threads = [threading.Thread(target=call, args=(name,)) for name in ("blocks", "runs")]
         for thread in threads:
             thread.start()

@@ -58,8 +58,8 @@ def step_through(
 
     On asyncio the clock is virtual: it jumps to the next timer, so the times are exact and the same in
     every run; see `helpers.recording.virtual_clock`, also for what it cannot wait for (network connections:
-    record those with `record()` and show them with `show_steps`). The coroutine's own exception is raised
-    after its steps are shown.
+    record those with `record(places=True)` and show them with `show_steps`). The coroutine's own exception
+    is raised after its steps are shown.
 
     Raises TypeError for anything but a coroutine function and for a function without source in Python,
     ValueError for too many steps.
@@ -95,9 +95,10 @@ def step_through(
 def show_steps(recording: Recording, *functions: Callable, caption: str | None = None) -> None:
     """Show a recording as steps: what the event loop ran, what was ready, and what waited for what.
 
-    functions: those whose source to show, with a mark where each coroutine is. caption: what to see.
+    recording: of `record(places=True)`. functions: those whose source to show, with a mark where each
+    coroutine is. caption: what to see.
     Raises TypeError for anything but a Recording and for a function without source in Python, ValueError
-    for an empty recording or for too many steps.
+    for an empty recording, for one made without places and for too many steps.
     """
     show(*steps_card(recording, *functions, caption=caption or _CAPTION))
 
@@ -105,6 +106,8 @@ def show_steps(recording: Recording, *functions: Callable, caption: str | None =
 def steps_card(recording: Recording, *functions: Callable, caption: str = _CAPTION) -> tuple[str, str]:
     """What `show_steps` shows, as HTML and as plain text; it raises the same."""
     steps = frames(recording)
+    if not recording.has_places:
+        raise ValueError("show_steps needs to know where each task gave up its loop: use record(places=True)")
     if len(default_units(recording)) < len(recording.units):
         caption += " Tasks that only make others and wait for them are left out."
     return _card(steps, [_Source(function) for function in functions], caption)
@@ -151,7 +154,7 @@ def _run_on_asyncio(coroutine_function: Callable, name: str) -> tuple[Recording,
 
     async def run() -> None:
         nonlocal recording
-        with record() as recording:
+        with record(places=True) as recording:
             await asyncio.create_task(coroutine_function(), name=name)
 
     try:
@@ -166,7 +169,7 @@ def _run_on_toy(
 ) -> tuple[Recording, BaseException | None]:
     coroutines, failure = {}, None
 
-    with record() as recording:
+    with record(places=True) as recording:
         loop = loop_class(lambda event, name: recording.observe(event, name, coroutines.get(name)))
         create_task = loop.create_task
 

@@ -60,7 +60,7 @@ def perform(plan: Plan, library: tuple, tell: Tell) -> None:
     def watched() -> Iterator[Callable[[object], None]]:
         """Record the block and note how it ended; yields a function that takes parts of a stream."""
         parts: list[object] = []
-        with record() as recording:
+        with record(places=True) as recording:
             began = time.perf_counter()
 
             def take(part: object) -> None:

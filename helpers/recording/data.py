@@ -159,6 +159,8 @@ class Recording:
     timers: list[Timer] = field(default_factory=list)  # in the order in which they were set
     suspensions: list[Suspension] = field(default_factory=list)  # in the order in which they happened
     passages: list[Passage] = field(default_factory=list)  # in the order in which they happened
+    has_places: bool = False
+    """Whether `suspensions` and `passages` are complete; else only toy tasks and `time.sleep` are there."""
     observer: Callable[[str, str, Any], None] | None = field(default=None, repr=False, compare=False)
     """Set by the recorder for as long as the block runs."""
 

@@ -92,7 +92,8 @@ def _becomes_ready(recorder: Recorder, original: Callable) -> Callable:
         if context is not None and context.get(selected) is recorder:
             task = _task_stepped_by(callback)
             if task is not None:
-                recorder.task_ready(task, any(asyncio.isfuture(arg) and arg.cancelled() for arg in args))
+                is_cancelled = bool(args) and asyncio.isfuture(args[0]) and args[0].cancelled()
+                recorder.task_ready(task, is_cancelled)
         return original(loop, callback, args, context)
 
     return call_soon

@@ -101,8 +101,9 @@ class Track:
         # Whatever the thread waits for between two of these readings counts as part of a stretch.
         before = thread_clock() if state is State.RUNNING else None
         now = self.clock()
-        after = thread_clock() if self.is_in(State.RUNNING) else None
-        self.events.append((since or now, state, thread, reason, before, after))
+        events = self.events
+        after = thread_clock() if events and events[-1][1] is State.RUNNING else None
+        events.append((since or now, state, thread, reason, before, after))
         return now
 
     def finish(self, outcome: str, error: BaseException | None = None) -> None:

@@ -36,13 +36,16 @@ _TOY_STATES = {
 }
 
 
-def record() -> Recorder:
+def record(*, places: bool = False) -> Recorder:
     """A context manager that records its block and gives a `Recording`, complete after the block.
+
+    places: whether to note at which line each task gives up its loop and which task it awaits, for
+    `show_steps`. To look for them costs a third more; the line of a `time.sleep` is always noted.
 
     The block raises RuntimeError inside another recording and under a foreign event loop (uvloop).
     Garbage collection is off while recording.
     """
-    return Recorder()
+    return Recorder(places)
 
 
 def working_on(name: str) -> AbstractContextManager[None]:
@@ -57,6 +60,9 @@ def working_on(name: str) -> AbstractContextManager[None]:
 
 class Recorder:
     """Notes what happens between `__enter__` and `__exit__`; see `record`. The hooks call its methods."""
+
+    def __init__(self, places: bool) -> None:
+        self.places = places
 
     def __enter__(self) -> Recording:
         global _active
@@ -77,7 +83,7 @@ class Recorder:
         self._gc_was_on = gc.isenabled()
         gc.disable()
         self._block: FrameType | None = sys._getframe(1)
-        self._recording = Recording(observer=self.observe)
+        self._recording = Recording(observer=self.observe, has_places=self.places)
         self._start = self.log.clock()
         _active = self
         hooks.selected.set(self)
@@ -144,7 +150,8 @@ class Recorder:
         """The task was put on its loop's ready queue, perhaps because what it awaited was cancelled."""
         track = self._tasks.get(task) or self._new_task(task)
         here = self.here
-        self.note_place(hooks.running_frame())
+        if self.places:
+            self.note_place(hooks.running_frame())
         if here.is_timer and track.reason != Reason.TIMER:
             track.note(State.READY, reason=Reason.TIME_LIMIT)
             return
@@ -251,10 +258,13 @@ class Recorder:
             error = task._exception
             track.finish("cancelled" if task.cancelled() else "failed" if error else "ok", error)
             return
+        is_ready = track.is_in(State.READY)  # the step has put the task back on the ready queue
+        if is_ready and not self.places:
+            return
         reason, frame = hooks.suspended_at(task)
-        if not track.is_in(State.READY):  # it is if the step put the task back on the ready queue
+        if not is_ready:
             track.note(State.QUEUED if reason in hooks.QUEUES else State.WAITING, reason=reason)
-        if frame is not None:
+        if self.places and frame is not None:
             awaited = self._tasks.get(task._fut_waiter)
             place = (track, track.events[-1][0], frame.f_code, frame.f_lineno, awaited)
             self.log.suspensions.append(place)

@@ -40,7 +40,7 @@ tried = examples(40, 80)
 
 def record_task(function, run=run_on_virtual_clock):
     """Record `await function()` as a task of the function's name; gives its recording."""
-    recorder = record()
+    recorder = record(places=True)
 
     async def main():
         with recorder:
@@ -755,7 +755,7 @@ def test_a_worker_thread_does_not_keep_the_loop_busy():
 
 def test_a_work_item_that_is_cancelled_in_the_queue():
     go = threading.Event()
-    with record() as recording, ThreadPoolExecutor(1) as pool:
+    with record(places=True) as recording, ThreadPoolExecutor(1) as pool:
         pool.submit(go.wait, PATIENCE)
         pool.submit(abs, -1).cancel()
         go.set()
@@ -768,7 +768,7 @@ def test_a_work_item_that_is_cancelled_in_the_queue():
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_invoke_has_work_items_only(library):
     parallel, branch = LIBRARIES[library]
-    with record() as recording, Gate("keywords", "summary"):
+    with record(places=True) as recording, Gate("keywords", "summary"):
         parallel({"summary": branch(summary), "keywords": branch(keywords)}).invoke(REVIEW)
     found = checked(frames(recording))
     assert dict(found[-1].done) == {"keywords": "ok", "summary": "ok"}
@@ -785,7 +785,7 @@ def test_ainvoke_shows_the_branches_and_what_they_stem_from(library):
         with Gate("sentiment", "keywords", "summary"):
             await parallel({name: branch(call) for name, call in calls.items()}).ainvoke(REVIEW)
 
-    with record() as recording:
+    with record(places=True) as recording:
         asyncio.run(main())
     found = checked(frames(recording))
     assert [name for name, _ in found[-1].done] == ["sentiment", "keywords", "summary", "main"]
@@ -801,7 +801,7 @@ def test_two_loops_at_once():
         time.sleep(0.005)
         meeting.wait(PATIENCE)
 
-    with record() as recording:
+    with record(places=True) as recording:
         threads = [threading.Thread(target=asyncio.run, args=(meet(),)) for _ in range(2)]
         for thread in threads:
             thread.start()
@@ -816,7 +816,7 @@ def test_two_loops_at_once():
 
 
 def test_plain_calls_block_a_thread_that_need_not_have_a_loop():
-    with record() as recording:
+    with record(places=True) as recording:
         for name in ("summary", "keywords"):
             with working_on(name):
                 time.sleep(0.001)
@@ -855,7 +855,7 @@ def test_whether_a_thread_is_on_the_cpu_makes_no_step_of_its_own():
 
 
 def test_an_empty_recording():
-    with record() as recording:
+    with record(places=True) as recording:
         pass
     with pytest.raises(ValueError, match="the recording is empty"):
         frames(recording)
@@ -869,7 +869,7 @@ def test_anything_but_a_recording():
 
 
 def test_a_recording_under_way():
-    with record() as recording, working_on("summary"):
+    with record(places=True) as recording, working_on("summary"):
         with pytest.raises(RuntimeError, match="when its `with record\\(\\)` block ends"):
             frames(recording)
 
@@ -986,7 +986,7 @@ class Program:
     def run(self):
         async def main():
             self.semaphore = asyncio.Semaphore(self.permits)
-            recorder = record()
+            recorder = record(places=True)
             with recorder as recording:
                 root = asyncio.create_task(self.task("root", self.program), name="root")
                 await asyncio.wait([root])

@@ -511,7 +511,7 @@ def test_a_long_sleep_takes_no_time(shown):
 
 def test_the_steps_of_a_recording(shown):
     async def main():
-        with record() as recording:
+        with record(places=True) as recording:
             await asyncio.gather(nap(0), nap(0))
         return recording
 
@@ -527,6 +527,16 @@ def test_the_steps_of_a_recording(shown):
     assert shown[1]["text/plain"].startswith("What happened, step by step.\n")
     assert {name for view in content(shown[0])["views"] for name in marks(view)} == {"nap 1", "nap 2"}
     assert source(content(shown[1])["views"][0]) == []
+
+
+def test_steps_need_a_recording_that_knows_places():
+    async def main():
+        with record() as recording:
+            await asyncio.gather(nap(0), nap(0))
+        return recording
+
+    with pytest.raises(ValueError, match=r"use record\(places=True\)"):
+        show_steps(asyncio.run(main()))
 
 
 def test_only_the_thread_that_blocks_is_drawn_as_blocked(one_of_two_threads_blocks, shown):
@@ -577,7 +587,7 @@ def test_not_inside_a_recording(function, loop, shown):
 
 
 def test_show_steps_refuses_what_is_no_recording_or_empty():
-    with record() as empty:
+    with record(places=True) as empty:
         pass
     with pytest.raises(ValueError, match="the recording is empty"):
         show_steps(empty)

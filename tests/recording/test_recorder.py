@@ -26,6 +26,7 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel
 from helpers.calls.workloads import spend_cpu
 from helpers.recording.data import End, State
 from helpers.recording.recorder import record, working_on
+from helpers.recording.virtual_clock import run_on_virtual_clock
 from lessons import RunnableLambda as Lambda
 from lessons import RunnableParallel as Parallel
 from lessons.lesson1_async_execution.event_loop import EventLoop
@@ -83,9 +84,9 @@ def in_cell(function, *args):
     return asyncio.run(cell())
 
 
-def in_script(function, *args):
+def in_script(function, *args, places=False):
     """Record `asyncio.run(function(*args))`."""
-    with record() as recording:
+    with record(places=places) as recording:
         asyncio.run(function(*args))
     return recording
 
@@ -332,6 +333,42 @@ def test_what_a_task_waits_for():
     assert reasons == ["gather", "task", "future"]
 
 
+def test_without_places_a_recording_knows_the_same_but_where():
+    async def branch(name, limit):
+        async with limit:
+            with working_on(name):
+                await asyncio.sleep(0)
+                await asyncio.sleep(0.5)
+                time.sleep(0.1)
+
+    async def main():
+        limit = asyncio.Semaphore(1)
+        async with asyncio.timeout(5):
+            await asyncio.gather(branch("a", limit), asyncio.create_task(branch("b", limit)))
+
+    def recorded(places):
+        recorder = record(places=places)
+
+        async def block():
+            with recorder:
+                await main()
+
+        run_on_virtual_clock(block())
+        return recorder._recording
+
+    plain, full = recorded(places=False), recorded(places=True)
+
+    def told(recording):
+        units = [(unit.name, unit.kind, unit.outcome, unit.parent) for unit in recording.units.values()]
+        return units, [(span.unit, span.state, span.reason) for span in recording.spans]
+
+    assert told(plain) == told(full)
+    assert (plain.has_places, plain.suspensions) == (False, [])
+    assert full.has_places and full.suspensions
+    slept = [(place.unit, place.line) for place in plain.passages]
+    assert len(slept) == 2 and set(slept) < {(place.unit, place.line) for place in full.passages}
+
+
 def test_source_line_of_each_suspension():
     async def inner():
         await asyncio.sleep(0)
@@ -340,7 +377,7 @@ def test_source_line_of_each_suspension():
     async def outer():
         await inner()
 
-    recording = in_script(outer)
+    recording = in_script(outer, places=True)
     first = inner.__code__.co_firstlineno + 1
     assert [(s.function, s.file, s.line) for s in recording.suspensions] == [
         ("inner", __file__, first),
@@ -1471,6 +1508,7 @@ def test_in_a_kernel():
 import asyncio, time
 from concurrent.futures import ThreadPoolExecutor
 from helpers.recording.recorder import record, working_on
+from helpers.recording.virtual_clock import run_on_virtual_clock
 
 def call(name):
     with working_on(name):
