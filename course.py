@@ -451,7 +451,7 @@ def lessons(root: Path) -> list[str]:
 
 
 def find_lesson(root: Path, lesson: str) -> str:
-    """The notebook's name for what a person types: 1, lesson1, 1_async_execution, 1_async_execution.ipynb."""
+    """The notebook's name for what a person types: 1, 1b, lesson1, 1_async_execution, with .ipynb or not."""
     wanted = Path(lesson).name.removesuffix(".ipynb").removeprefix("lesson")
     for name in lessons(root):
         if wanted in (name, name.split("_")[0]):
@@ -573,7 +573,7 @@ def newest_version(root: Path) -> str | None:
 def changes(root: Path, name: str, since: str | None) -> list[str]:
     """What the changelog says of a lesson since a version, the newest first; all of it if that is None."""
     number = name.split("_")[0]
-    about = (f"Lesson {number}:" if number.isdigit() else f"{name.capitalize()}:", "All lessons:")
+    about = (f"Lesson {number}:" if number[0].isdigit() else f"{name.capitalize()}:", "All lessons:")
     newer = []
     for version, said in changelog(root):
         if version == since:

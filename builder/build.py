@@ -1,7 +1,8 @@
 """Build the notebooks from the lessons: `python -m builder.build [--force] [lesson ...]`.
 
 lessons/lesson1_async_execution/lesson.md becomes notebooks/1_async_execution.ipynb: the lesson's cells with
-their outputs, between two rows of links to the neighbours. From this comes the learner's edition, which is
+their outputs, between two rows of links to the neighbours. A lesson may have more notebooks: b_deeper.md in
+its folder becomes 1b_deeper.ipynb. From each comes the learner's edition, for the first one that is
 notebooks/learner/1_async_execution.ipynb. Two builds with the same outputs give the same
 bytes. A notebook is executed anew when its code has changed since, or a file that this uses, or the pin of a
 package; when only text or links have changed, the outputs are kept.
@@ -26,7 +27,7 @@ from nbformat import NotebookNode
 
 from builder.definitions import fill
 from builder.editions import WIDGET_VIEW, learners
-from builder.facts import Facts, heading, numbered, read_facts, tables
+from builder.facts import CORE, Facts, heading, numbered, read_facts, tables
 from builder.imports import content, uses
 from builder.stubs import stubs
 
@@ -43,9 +44,13 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Lesson:
-    """A folder in lessons/ that holds a lesson.md."""
+    """What a notebook is made from: the lesson.md of a folder in lessons/, or one of its further parts.
+
+    folder: the lesson's. part: the name of a further part without ".md", as "b_deeper"; "" for lesson.md.
+    """
 
     folder: Path
+    part: str = ""
 
     @property
     def root(self) -> Path:
@@ -54,12 +59,16 @@ class Lesson:
 
     @property
     def source(self) -> Path:
-        return self.folder / "lesson.md"
+        return self.folder / f"{self.part or 'lesson'}.md"
 
     @property
     def name(self) -> str:
-        """The name of its notebook: 1_async_execution for lesson1_async_execution, playground for itself."""
-        return re.sub(r"^lesson(?=\d)", "", self.folder.name)
+        """The name of its notebook: 1_async_execution for lesson1_async_execution, playground for itself.
+
+        That of the part b_deeper is 1b_deeper.
+        """
+        first = re.sub(r"^lesson(?=\d)", "", self.folder.name)
+        return first.partition("_")[0] + self.part if self.part else first
 
     @property
     def notebook(self) -> Path:
@@ -72,21 +81,23 @@ class Lesson:
 
     @property
     def number(self) -> str:
-        """Its number as text; "" for one that has none."""
-        return "".join(re.findall(r"^\d+", self.name))
+        """Its number as text, with the letter of a part; "" for one that has none."""
+        return "".join(re.findall(r"^\d+[a-z]?(?=_)", self.name))
 
 
 def find_lessons(root: Path) -> list[Lesson]:
     """The lessons below `root` in the order in which they are taken; those without a number come last."""
 
     def order(lesson):
-        return (int(lesson.number) if lesson.number else float("inf"), lesson.name)
+        return (int(re.sub(r"\D", "", lesson.number)) if lesson.number else float("inf"), lesson.name)
 
-    return sorted((Lesson(path.parent) for path in root.glob("lessons/*/lesson.md")), key=order)
+    firsts = [Lesson(path.parent) for path in root.glob("lessons/*/lesson.md")]
+    parts = [Lesson(each.folder, path.stem) for each in firsts for path in each.folder.glob("[b-z]_*.md")]
+    return sorted([*firsts, *parts], key=order)
 
 
 def find_lesson(root: Path, wanted: str) -> Lesson:
-    """The lesson a person means by 1, lesson1_async_execution or 1_async_execution.
+    """The lesson a person means by 1, lesson1_async_execution or 1_async_execution, its part by 1b.
 
     Raises BuildError, with the names of all lessons, if there is none.
     """
@@ -177,9 +188,10 @@ def read_source(lesson: Lesson) -> NotebookNode:
 
 
 def facts(lesson: Lesson) -> Facts:
-    """What the front matter of a lesson says of it."""
+    """What the front matter of a lesson says of it; a part says only what differs from its lesson.md."""
+    inherited = facts(Lesson(lesson.folder)) if lesson.part else None
     try:
-        return read_facts(read_source(lesson).metadata)
+        return read_facts(read_source(lesson).metadata, inherited)
     except ValueError as error:
         raise BuildError(f"{lesson.source}: {error}") from error
 
@@ -212,18 +224,28 @@ def read_cells(lesson: Lesson) -> list[NotebookNode]:
 
 
 def navigation(lesson: Lesson) -> NotebookNode | None:
-    """A cell with links to the lesson before, the first and the one after; None in a course of one lesson."""
+    """A cell with links to the core before, the index, what goes deeper, and the core after.
+
+    None in a course of one lesson.
+    """
     lessons = find_lessons(lesson.root)
     place = lessons.index(lesson)
-    links = []
+    before, after = (
+        [each for each in part if is_core(each)] for part in (lessons[:place], lessons[place + 1 :])
+    )
+    deeper = [each for each in lessons if each.folder == lesson.folder and not is_core(each)]
+    links = [f"[← {title(each)}]({each.notebook.name})" for each in before[-1:]]
     if place > 0:
-        links.append(f"[← {title(lessons[place - 1])}]({lessons[place - 1].notebook.name})")
         links.append(f"[index]({lessons[0].notebook.name})")
-    if place + 1 < len(lessons):
-        links.append(f"[{title(lessons[place + 1])} →]({lessons[place + 1].notebook.name})")
+    links += [f"[{title(each)}]({each.notebook.name})" for each in deeper if each != lesson]
+    links += [f"[{title(each)} →]({each.notebook.name})" for each in after[:1]]
     if not links:
         return None
     return nbformat.v4.new_markdown_cell(" | ".join(links), metadata={"tags": ["navigation"]})
+
+
+def is_core(lesson: Lesson) -> bool:
+    return facts(lesson).level == CORE
 
 
 def title(lesson: Lesson) -> str:

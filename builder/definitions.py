@@ -2,7 +2,8 @@
 
 So a definition stands in its module only. With `:new: true` the lines that the version before had not are
 marked `# New`, with `:new: ChainV1` those that ChainV1 had not. `:step: tasks.py run_as_tasks` names a
-function that the learner writes herself: in her edition the cell is a stub.
+function that the learner writes herself: in her edition the cell is a stub. It may be a method, too, which
+the cell has as a function: `:from: semaphore.py Semaphore -release` shows the class without it.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def fill(cells: list[NotebookNode], folder: Path) -> None:
         if marked and not options:
             raise ValueError("the option 'new' needs the option 'from' or 'step'")
         for option, wanted in options.items():
-            path, names = _read_option(option, wanted, folder)
-            shown = [definition(path, name) for name in names]
+            path, names, left_out = _read_option(option, wanted, folder)
+            shown = [_without(definition(path, name), left_out) for name in names]
             if marked:
                 shown = [
                     mark_new(new, _version_before(path, n, marked, before)) for new, n in zip(shown, names)
@@ -95,15 +96,32 @@ def mark_new(new: str, old: str) -> str:
     return "\n".join(lines)
 
 
-def _read_option(option: str, wanted: object, folder: Path) -> tuple[Path, list[str]]:
-    file, *names = str(wanted).split()
+def _read_option(option: str, wanted: object, folder: Path) -> tuple[Path, list[str], list[str]]:
+    """The module that an option names, the definitions in it to show, and the methods to leave out."""
+    file, *words = str(wanted).split()
+    names = [word for word in words if not word.startswith("-")]
+    left_out = [word.removeprefix("-") for word in words if word.startswith("-")]
     path = folder / file
     if not re.fullmatch(r"\w+\.py", file) or not path.is_file() or not names:
         modules = ", ".join(sorted(each.name for each in folder.glob("*.py")))
         raise ValueError(
             f"':{option}: {wanted}' must be a module and a name in it; the modules are {modules}"
         )
-    return path, names
+    return path, names, left_out
+
+
+def _without(source: str, methods: list[str]) -> str:
+    """A class without some of its methods; raises ValueError if it does not have one of them."""
+    for name in methods:
+        owner = parse(source).body[0]
+        node = _find(source, f"{owner.name}.{name}") if isinstance(owner, ast.ClassDef) else None
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            raise ValueError(f"'-{name}' must be a method of what is shown, which begins {source[:40]!r}")
+        start = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+        lines = source.splitlines()
+        source = "\n".join([*lines[: start - 1], *lines[node.end_lineno :]])
+        source = re.sub(r"\n{3,}", "\n\n", source).rstrip("\n")
+    return source
 
 
 def _version_before(path: Path, name: str, marked: bool | str, before: list[str]) -> str:

@@ -21,25 +21,29 @@ class Checked:
 
 
 def exercises_of(folder):
-    """Name to exercise or step, in the order of exercises.py, the steps first."""
+    """Name to exercise or step, in the order of exercises.py."""
     module = importlib.import_module(f"lessons.{folder.name}.exercises")
-    found = [
-        (name, value) for name, value in vars(module).items() if isinstance(value, dict) and "cases" in value
-    ]
-    return dict(sorted(found, key=lambda item: "course" not in item[1]))
+    return {
+        name: value for name, value in vars(module).items() if isinstance(value, dict) and "cases" in value
+    }
 
 
 @cache
 def checked_in(folder):
-    """Every answer that the cells of lesson.md hand to a check, in order: a list of Checked.
+    """Every answer that the cells of a lesson's notebooks hand to a check, in order: a list of Checked.
 
     Of a step that is the stub of the learner's edition and the code of the complete one. Nothing else of the
     notebook runs: of the cells before the exercises only imports, classes and functions are made, so that an
     answer finds the notebook's own.
     """
     names = {exercise["title"]: name for name, exercise in exercises_of(folder).items()}
-    found, namespace, in_exercises, steps = [], {"__name__": folder.name}, False, []
-    for cell in builder.read_cells(builder.Lesson(folder)):
+    lessons = [lesson for lesson in builder.find_lessons(folder.parents[1]) if lesson.folder == folder]
+    return [checked for lesson in lessons for checked in _checked_in_notebook(lesson, names)]
+
+
+def _checked_in_notebook(lesson, names):
+    found, namespace, in_exercises, steps = [], {"__name__": lesson.name}, False, []
+    for cell in builder.read_cells(lesson):
         if cell.cell_type != "code":
             in_exercises = in_exercises or cell.source.startswith("## Exercises")
             continue
@@ -58,11 +62,16 @@ def checked_in(folder):
             return answer
 
         for node in ast.parse(cell.source).body:
-            if isinstance(node, DEFINES) or is_check(node) or (in_exercises and isinstance(node, ast.Assign)):
-                code = compile(ast.Module([node], []), str(folder / "lesson.md"), "exec")
+            if isinstance(node, DEFINES) or is_check(node) or is_answer(node, in_exercises):
+                code = compile(ast.Module([node], []), str(lesson.source), "exec")
                 checks = {"check": check, "check_step": check_step}
                 exec(code, namespace | checks if is_check(node) else namespace)
     return found
+
+
+def is_answer(node, in_exercises):
+    """Whether a statement makes an answer: any value among the exercises, a constant in a section."""
+    return isinstance(node, ast.Assign) and (in_exercises or isinstance(node.value, ast.Constant))
 
 
 def is_check(node):

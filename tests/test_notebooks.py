@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 CELL_TIMEOUT = 300  # seconds on a busy machine
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = builder.find_lessons(ROOT)
-NUMBERED = [lesson for lesson in LESSONS if re.match("[1-9]", lesson.name)]
+CORES = [lesson for lesson in LESSONS if re.match("[1-9]", lesson.name) and builder.is_core(lesson)]
 IGNORED = {"nbval-ignore-output", "nbval-skip"}
 TAGS = {"navigation", "opening", "solution", "step", "long", "raises-exception", *IGNORED}
 
@@ -260,7 +260,7 @@ def test_one_title(notebook):
     assert [level for level, _ in headings(notebook)].count(1) == 1
 
 
-@pytest.mark.parametrize("lesson", NUMBERED, ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize("lesson", CORES, ids=lambda lesson: lesson.name)
 @pytest.mark.parametrize("section", ["The real thing", "Exercises", "Keypoints"])
 def test_a_lesson_has_its_sections(notebook, section):
     assert (2, section) in headings(notebook)

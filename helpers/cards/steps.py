@@ -9,6 +9,7 @@ import html
 import inspect
 import linecache
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +25,8 @@ MARK = "handed_on"  # an attribute of a function that `check_step` has made: whe
 def check_step(step: dict, answer: Callable, timeout: float = 5.0) -> Callable:
     """Check a building step, show what came, and return the function that the next cells use.
 
-    step: an exercise with the key "course", a function of a module. answer: the learner's function.
-    timeout: seconds each case may take.
+    step: an exercise with the key "course", a function or a method of a module. answer: the learner's
+    function. timeout: seconds each case may take.
 
     It returns the answer when this is right. Else it returns one of hers that was right before, kept beside
     her copy of the notebook, or else the course's version. Both are run in the notebook's own namespace, so
@@ -53,7 +54,9 @@ def check_step(step: dict, answer: Callable, timeout: float = 5.0) -> Callable:
         _say(report, said, code)
         return version
     _say(report, "Until then the next cells use the course's version.")
-    return _version(inspect.getsource(course), course.__name__, namespace, "the course's version")
+    return _version(
+        textwrap.dedent(inspect.getsource(course)), course.__name__, namespace, "the course's version"
+    )
 
 
 def _say(report: Report | None, said: str, code: str = "") -> None:
@@ -85,7 +88,7 @@ def _version(code: str, name: str, namespace: dict, made_from: str) -> Callable:
 def _place(course: Callable) -> Path:
     """The file that keeps a step: steps/lesson1_run_as_tasks.py, say."""
     lesson = course.__module__.split(".")[1].partition("_")[0]
-    return KEPT / f"{lesson}_{course.__name__}.py"
+    return KEPT / f"{lesson}_{course.__qualname__}.py"
 
 
 def _keep(course: Callable, answer: Callable) -> None:

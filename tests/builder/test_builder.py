@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ course:
   subtopic: LC1
   focus: look
   concepts: this, that
+  question: "Why?"
   line: Remember.
 ---
 
@@ -180,10 +182,23 @@ def test_lessons_come_in_order_and_the_playground_last(tmp_path):
     for folder in ("lesson10_late", "playground", "lesson2_early", "lesson0_start_here"):
         write(tmp_path / "lessons" / folder / "lesson.md", front("Title") + "Text.\n")
     write(tmp_path / "lessons" / "README.md", "no lesson")
+    for part in ("c_deeper.md", "b_more.md", "teacher.md"):
+        write(tmp_path / "lessons" / "lesson2_early" / part, front("Part") + "Text.\n")
     lessons = builder.find_lessons(tmp_path)
-    assert [lesson.name for lesson in lessons] == ["0_start_here", "2_early", "10_late", "playground"]
+    assert [lesson.name for lesson in lessons] == [
+        "0_start_here",
+        "2_early",
+        "2b_more",
+        "2c_deeper",
+        "10_late",
+        "playground",
+    ]
+    assert [lesson.number for lesson in lessons] == ["0", "2", "2b", "2c", "10", ""]
+    assert builder.find_lesson(tmp_path, "2b") == lessons[2]
     assert lessons[1].notebook == tmp_path / "notebooks" / "2_early.ipynb"
-    assert lessons[3].notebook == tmp_path / "notebooks" / "playground.ipynb"
+    assert lessons[2].learners == tmp_path / "notebooks" / "learner" / "2b_more.ipynb"
+    assert lessons[2].source == tmp_path / "lessons" / "lesson2_early" / "b_more.md"
+    assert lessons[-1].notebook == tmp_path / "notebooks" / "playground.ipynb"
 
 
 @pytest.mark.parametrize("wanted", ["1", "lesson1", "lesson1_first", "1_first"])
@@ -333,6 +348,19 @@ def test_links_lead_to_the_neighbours(root):
     assert cells[0].id != cells[-1].id
 
 
+def test_what_goes_deeper_is_linked_but_not_on_the_way(root):
+    first, second = builder.find_lessons(root)
+    part = 'course:\n  title: Deeper\n  question: "How?"\n  level: deeper'
+    text = re.sub(r"(?s)course:.*?(?=\n---)", part, front("")) + "Text.\n"
+    write(root / "lessons/lesson1_first/b_deeper.md", text)
+    first, deeper, second = builder.find_lessons(root)
+    assert builder.navigation(first).source == "[1b. Deeper](1b_deeper.ipynb) | [2. Second →](2_second.ipynb)"
+    back = "[← 1. First](1_first.ipynb) | [index](1_first.ipynb)"
+    assert builder.navigation(deeper).source == f"{back} | [2. Second →](2_second.ipynb)"
+    assert builder.navigation(second).source == back
+    assert builder.facts(deeper).subtopic == builder.facts(first).subtopic
+
+
 def test_a_course_of_one_lesson_has_no_links(root):
     shutil.rmtree(root / "lessons/lesson2_second")
     assert builder.compose(builder.find_lesson(root, "1")).cells[0].source.startswith("# 1. First")
@@ -372,7 +400,7 @@ def test_a_table_of_the_lessons_is_brought_up_to_date(root, quick, capsys):
     assert {"README.md: brought up to date", "lessons/README.md: brought up to date"} <= set(said)
     text = (root / "README.md").read_text(encoding="utf-8")
     assert text.startswith("Before.") and text.endswith("After.\n")
-    assert "| [2](notebooks/2_second.ipynb) | Second | LC1 | this, that | Remember. |\n" in text
+    assert "| [1](notebooks/1_first.ipynb) | First | Why? | | | Remember. |\n" in text
     assert builder.stale_files(root) == {}
     rewrite(root / "lessons/lesson2_second/lesson.md", "title: Second", "title: The second")
     assert [path.name for path in builder.stale_files(root)] == ["README.md", "README.md"]

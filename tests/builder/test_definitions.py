@@ -89,6 +89,11 @@ def test_a_method_is_moved_to_the_margin(folder):
     assert definition(folder / "tasks.py", "Chain.second") == "@property\ndef second(self):\n    return 2"
 
 
+def test_a_class_is_shown_without_what_is_written_later(folder):
+    (source,) = filled(folder, ("", {"from": "tasks.py Chain -second"}))
+    assert source == 'class Chain:\n    """A chain."""\n\n    def first(self):\n        return 1'
+
+
 def test_a_constant_comes_with_its_comment(folder):
     (source,) = filled(folder, ("", {"from": "tasks.py END Chain"}))
     assert source.startswith("END = object()  # comes last\n\n\nclass Chain")
@@ -172,6 +177,8 @@ def test_nothing_is_marked_where_nothing_is_new():
         ({"from": "task.py work"}, "':from: task.py work' must be a module and a name"),
         ({"from": "../lesson1_a/work.py work"}, "must be a module and a name in it"),
         ({"from": "tasks.py walk"}, "tasks.py has no definition 'walk'; it has END, Chain, work"),
+        ({"from": "tasks.py Chain -third"}, "'-third' must be a method of what is shown, which begins"),
+        ({"from": "tasks.py work -one"}, "'-one' must be a method of what is shown"),
         ({"from": "tasks.py Chain.third"}, "tasks.py has no definition 'Chain.third'"),
         ({"from": "tasks.py Chain", "new": True}, "':new: True': no earlier cell or lesson defines 'Chain'"),
         ({"from": "tasks.py work", "new": "work_v1"}, "':new: work_v1': no earlier cell or lesson defines"),

@@ -10,8 +10,15 @@ from builder.facts import Facts, heading, read_facts, table
 
 ROOT = Path(__file__).parents[2]
 LESSONS = builder.find_lessons(ROOT)
-TAUGHT = [lesson for lesson in LESSONS if (lesson.folder / "teacher.md").is_file()]
-FOUND = {"title": "A", "subtopic": "LC1", "focus": "look", "concepts": "this", "line": "Remember."}
+TAUGHT = [lesson for lesson in LESSONS if not lesson.part and (lesson.folder / "teacher.md").is_file()]
+FOUND = {
+    "title": "A",
+    "subtopic": "LC1",
+    "focus": "look",
+    "concepts": "this",
+    "line": "Remember.",
+    "question": "Why?",
+}
 
 
 def test_the_front_matter_is_read():
@@ -27,6 +34,7 @@ def test_the_front_matter_is_read():
         ({"course": {"title": "A"}}, "'course' has no 'subtopic'"),
         ({"course": FOUND | {"minutes": "60"}}, "'course': 'minutes' must be a int, not '60'"),
         ({"course": FOUND | {"line": 60}}, "'course': 'line' must be a str, not 60"),
+        ({"course": FOUND | {"level": "easy"}}, "'course': 'level' must be 'core' or 'deeper', not 'easy'"),
     ],
 )
 def test_front_matter_that_is_not_right_is_told(front_matter, message):
@@ -34,24 +42,35 @@ def test_front_matter_that_is_not_right_is_told(front_matter, message):
         read_facts(front_matter)
 
 
+def test_a_part_says_what_differs_from_its_lesson():
+    lesson = Facts(**FOUND, minutes=60, exercises=30)
+    part = read_facts({"course": {"title": "B", "question": "How?", "level": "deeper"}}, lesson)
+    assert part == Facts("B", "LC1", "look", "this", "Remember.", "How?", level="deeper")
+    with pytest.raises(ValueError, match="'course' has no 'question'"):
+        read_facts({"course": {"title": "B"}}, lesson)
+
+
 def test_a_heading_says_all_that_there_is():
-    assert heading("", Facts(**FOUND)) == "# A\n\n**LC1** · as long as you like\n\n> Remember."
-    long = heading("2", Facts(**FOUND, minutes=60, exercises=30, deeper=15))
-    assert long.splitlines()[::2] == [
-        "# 2. A",
-        "**LC1** · 60 minutes, 30 for the exercises, 15 for the parts headed Going deeper",
-        "> Remember.",
-    ]
+    plain = "# A\n\n**LC1** · as long as you like\n\n> Remember.\n\n**The question:** Why?"
+    assert heading("", Facts(**FOUND)) == plain
+    long = heading("2", Facts(**FOUND, minutes=60, exercises=30))
+    assert long.splitlines()[:3:2] == ["# 2. A", "**LC1** · 60 minutes, 30 for the exercises"]
+    deeper = heading("2c", Facts(**FOUND, minutes=20, level="deeper"))
+    assert deeper.splitlines()[2] == "**LC1** · 20 minutes · going deeper: no core leans on it"
 
 
-def test_a_table_leaves_empty_what_is_not_said():
+def test_a_table_leaves_empty_what_is_not_said_and_what_the_row_above_says():
+    first, part = Facts(**FOUND, minutes=60), Facts(**FOUND | {"title": "B"}, exercises=30)
     rows = table(
-        [("1", "1_a.ipynb", Facts(**FOUND, minutes=60))], ["lesson", "main path", "exercises"], "there"
+        [("1", "1_a.ipynb", first), ("1b", "1b_b.ipynb", part)],
+        ["lesson", "key concepts", "minutes", "exercises"],
+        "there",
     )
     assert rows.splitlines() == [
-        "| | lesson | main path | exercises |",
-        "| --- | --- | --- | --- |",
-        "| [1](there/1_a.ipynb) | A | 60 min | |",
+        "| | lesson | key concepts | minutes | exercises |",
+        "| --- | --- | --- | --- | --- |",
+        "| [1](there/1_a.ipynb) | A | this | 60 min | |",
+        "| [1b](there/1b_b.ipynb) | B | | | 30 min |",
     ]
 
 

@@ -41,7 +41,10 @@ by_exercise = pytest.mark.parametrize(("folder", "name"), EXERCISES, ids=[name f
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_each_exercise_has_a_stub_and_a_solution_in_its_notebook(folder):
     found = [(each.exercise, each.is_solution) for each in checked_in(folder)]
-    assert found == [(name, is_solution) for name in exercises_of(folder) for is_solution in (False, True)]
+    assert found[::2] == [(name, False) for name, _ in found[1::2]]
+    assert sorted(found) == sorted(
+        (name, is_solution) for name in exercises_of(folder) for is_solution in (False, True)
+    )
 
 
 @by_exercise
