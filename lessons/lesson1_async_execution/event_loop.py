@@ -94,6 +94,11 @@ class EventLoop:
             self.suspend(task, request)
 
     def suspend(self, task, request):
+        """File what a task that has paused asks for, and tell `observe`.
+
+        A number goes to the timers: the task is due in so many seconds by the loop's clock ("sleep").
+        A Task gets it as one of its waiters ("wait").
+        """
         if isinstance(request, Task):
             self.observe("wait", task.name)
             request.waiters.append(task)

@@ -2,10 +2,15 @@
 
 import asyncio
 import threading
+import types
 from functools import partial
+from types import SimpleNamespace
 
 from lessons.lesson1_async_execution.event_loop import EventLoop, sleep
+from lessons.lesson1_async_execution.runnable_parallel import RunnableParallel
 from lessons.lesson1_async_execution.tasks import run_as_tasks
+from lessons.lesson1_async_execution.turns import take_turns
+from lessons.lesson1_async_execution.waits import future_sleep, off_the_loop
 
 PREDICT_AN_ORDER = {
     "title": "Predict an order",
@@ -22,6 +27,56 @@ PREDICT_AN_ORDER = {
         {"answer": "ACDEB", "hint": "three() pauses twice, so one() gets its second turn before E."},
     ],
 }
+
+IS_IT_A_PAUSE = {
+    "title": "Is every await a pause?",
+    "reads": "letters",
+    "cases": [
+        {
+            "case": "the order of the letters",
+            "expect": "ABCD",
+            "hint": "A coroutine hands back the thread at a `yield`. Is there one below this `await`?",
+        }
+    ],
+    "wrong": [{"answer": "ACBD", "hint": "That would need a pause at the `await`. Where is the `yield`?"}],
+}
+
+NEVER_AWAITED = {
+    "title": "The call that never happens",
+    "reads": "words",
+    "cases": [
+        {
+            "case": "the one that never makes its call",
+            "expect": ["third"],
+            "hint": "Who drives the coroutine that `ask()` builds: an await, a task, or nobody?",
+        }
+    ],
+    "wrong": [
+        {"answer": "first", "hint": "`await ask()` drives it right here."},
+        {"answer": "second", "hint": "A task is driven by the loop, whether or not somebody awaits it."},
+        {"answer": "fourth", "hint": "`call` is another name for the function. It is called, and awaited."},
+    ],
+}
+
+HOW_MANY_AT_ONCE = {
+    "title": "How many at once?",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the peak",
+            "expect": [2],
+            "hint": "Go line by line: which calls have started, and which of them are not done yet?",
+        }
+    ],
+    "wrong": [
+        {
+            "answer": 3,
+            "hint": "When is the task of `akeywords` made: before or after the first await?",
+        },
+        {"answer": 1, "hint": "The task of `asummary` runs on while the cell awaits `asentiment`."},
+    ],
+}
+
 
 FIND_THE_BLOCKING_CALL = {
     "title": "Find the blocking call",
@@ -45,6 +100,405 @@ FIND_THE_BLOCKING_CALL = {
 
 
 PATIENCE = 2.0  # seconds that a case waits for branches that may never end
+
+
+# --- The building steps take_turns and suspend
+
+
+@types.coroutine
+def turn():
+    """Pause, for whoever drives the coroutine."""
+    yield "next turn"
+
+
+def order_of_turns(take_turns, pauses):
+    """Drive a coroutine for each name in `pauses`, which pauses so often; return who had each turn."""
+    seen = []
+
+    async def work(name, count):
+        seen.append(name)
+        for _ in range(count):
+            await turn()
+            seen.append(name)
+
+    coroutines = [work(name, count) for name, count in pauses.items()]
+    try:
+        take_turns(*coroutines)
+    finally:
+        for each in coroutines:
+            each.close()  # an answer may not have run them all: no warning for those
+    return "".join(seen)
+
+
+def what_take_turns_raises(take_turns):
+    """Drive two coroutines of which the second fails at its second turn; return the error in words."""
+
+    async def fine():
+        await turn()
+
+    async def fail():
+        await turn()
+        raise FAILURE
+
+    coroutines = fine(), fail()
+    try:
+        take_turns(*coroutines)
+    except LookupError as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        for each in coroutines:
+            each.close()
+
+
+FAILURE = LookupError("no answer")
+
+TAKE_TURNS = {
+    "title": "Write take_turns",
+    "course": take_turns,
+    "cases": [
+        {
+            "case": "whose turn it is, when a and b pause once each",
+            "run": lambda take_turns: order_of_turns(take_turns, {"a": 1, "b": 1}),
+            "expect": "abab",
+            "hint": "Take the first out of the queue, send None to it once, and put it back at the end.",
+        },
+        {
+            "case": "whose turn it is, when a pauses twice, b never and c once",
+            "run": lambda take_turns: order_of_turns(take_turns, {"a": 2, "b": 0, "c": 1}),
+            "expect": "abcaca",
+            "hint": "`send` raises StopIteration when a coroutine has ended: then do not put it back.",
+        },
+        {
+            "case": "a coroutine alone that pauses three times",
+            "run": lambda take_turns: order_of_turns(take_turns, {"a": 3}),
+            "expect": "aaaa",
+            "hint": "Go on for as long as somebody is in the queue.",
+        },
+        {
+            "case": "what comes out when a coroutine fails",
+            "run": what_take_turns_raises,
+            "expect": "LookupError: no answer",
+            "hint": "Catch StopIteration alone, and let every other exception through.",
+        },
+        {
+            "case": "no coroutines at all",
+            "run": lambda take_turns: order_of_turns(take_turns, {}),
+            "expect": "",
+            "hint": "With nothing in the queue, return.",
+        },
+    ],
+}
+
+
+def loop_with(suspend, events=None):
+    """A new loop that has `suspend`, of the class that the notebook of the answer defines.
+
+    events: a list that gets what the loop tells.
+    """
+    own = getattr(suspend, "__globals__", {}).get("EventLoop")
+    base = own if hasattr(own, "make_ready") else EventLoop
+    observe = (lambda event, name: None) if events is None else (lambda *event: events.append(event))
+    return type("Loop", (base,), {"suspend": suspend})(observe)
+
+
+def run_all(loop, *coroutines):
+    """Run coroutines as tasks on a loop until the last of them is done; return the results."""
+
+    async def main():
+        return [await task for task in tasks]
+
+    tasks = [loop.create_task(each, name) for name, each in zip("abc", coroutines)]
+    everything = main()
+    try:
+        return loop.run(everything)
+    finally:
+        for each in (everything, *coroutines):
+            each.close()  # no warning for those that never ran
+
+
+def clock_after(suspend, *naps):
+    """Run a task for each list of naps in seconds; return (who has ended, clock) in order of the ends."""
+    ended = []
+
+    async def work(name, seconds):
+        for each in seconds:
+            await sleep(each)
+        ended.append((name, round(loop.now, 6)))
+
+    loop = loop_with(suspend)
+    run_all(loop, *(work(name, seconds) for name, seconds in zip("abc", naps)))
+    return ended
+
+
+def who_is_woken(suspend):
+    """Let two tasks await a third one; return what each of them got from it."""
+
+    async def reader():
+        return await shared
+
+    async def source():
+        await sleep(0.01)
+        return "an answer"
+
+    loop, answer = loop_with(suspend), source()
+    shared = loop.create_task(answer, "source")
+    try:
+        return run_all(loop, reader(), reader())
+    finally:
+        answer.close()
+
+
+def what_is_told(suspend):
+    """Let a task nap and another await it; return what the loop tells of their waits."""
+    events = []
+    run_all(loop_with(suspend, events), sleep(0.01))
+    return [event for event in events if event[0] in ("wait", "sleep")]
+
+
+SUSPEND = {
+    "title": "Write suspend",
+    "course": EventLoop.suspend,
+    "cases": [
+        {
+            "case": "the loop's clock after a nap of 0.02 seconds",
+            "run": lambda suspend: clock_after(suspend, [0.02]),
+            "expect": [("a", 0.02)],
+            "hint": "Push (self.now + request, next(self.number), task) onto self.timers, a heap.",
+        },
+        {
+            "case": "who wakes when, with naps of 0.03, 0.01 and 0.02 seconds",
+            "run": lambda suspend: clock_after(suspend, [0.03], [0.01], [0.02]),
+            "expect": [("b", 0.01), ("c", 0.02), ("a", 0.03)],
+            "hint": "The heap puts the smallest first: the due time must come first in what you push.",
+        },
+        {
+            "case": "a task that naps twice, 0.01 and then 0.02 seconds",
+            "run": lambda suspend: clock_after(suspend, [0.01, 0.02]),
+            "expect": [("a", 0.03)],
+            "hint": "The request counts from now: due at self.now + request.",
+        },
+        {
+            "case": "three naps of the same length",
+            "run": lambda suspend: clock_after(suspend, [0.01], [0.01], [0.01]),
+            "expect": [("a", 0.01), ("b", 0.01), ("c", 0.01)],
+            "hint": "next(self.number), second in what you push, settles ties. Tasks cannot be compared.",
+        },
+        {
+            "case": "a nap of 0 seconds",
+            "run": lambda suspend: clock_after(suspend, [0]),
+            "expect": [("a", 0.0)],
+            "hint": "0 is a number, too: ask what the request is with isinstance, not whether it is true.",
+        },
+        {
+            "case": "two tasks that await the same one",
+            "run": who_is_woken,
+            "expect": ["an answer", "an answer"],
+            "hint": "If the request is a Task, append the task to request.waiters.",
+        },
+        {
+            "case": "what the loop tells",
+            "run": what_is_told,
+            "expect": [("sleep", "a"), ("wait", "main")],
+            "hint": 'Call self.observe("wait", task.name), or with "sleep".',
+        },
+    ],
+}
+
+
+# --- The building steps future_sleep and off_the_loop
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """An event loop that keeps the timers that were set on it."""
+
+    def __init__(self):
+        super().__init__()
+        self.set_timers, self.failures = [], []
+        self.set_exception_handler(lambda loop, context: self.failures.append(context["message"]))
+
+    def call_at(self, when, callback, *args, **options):
+        timer = super().call_at(when, callback, *args, **options)
+        self.set_timers.append(timer)
+        return timer
+
+
+def on_counting_loop(function):
+    """Run `function(loop)` on such a loop."""
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        return runner.run(function(runner.get_loop()))
+
+
+def sleep_beside_another(future_sleep):
+    """Sleep while another task waits for its turn; return the result, and whether that one had it."""
+
+    async def order(loop):
+        seen = []
+
+        async def other():
+            seen.append("the other task")
+
+        task = asyncio.create_task(other())
+        result = await future_sleep(0.01)
+        seen.append("awake")
+        await task
+        return result, seen
+
+    return on_counting_loop(order)
+
+
+def is_long_enough(future_sleep):
+    """Whether a sleep of 0.05 seconds takes that long, by the clock of its loop."""
+
+    async def run(loop):
+        start = loop.time()
+        await future_sleep(0.05)
+        return loop.time() - start >= 0.05 - loop._clock_resolution
+
+    return on_counting_loop(run)
+
+
+def timers_of(future_sleep):
+    """How many timers a sleep sets."""
+
+    async def run(loop):
+        await future_sleep(0.05)
+        return len(loop.set_timers)
+
+    return on_counting_loop(run)
+
+
+def cancelled_sleep(future_sleep):
+    """Cancel a sleep; return how it ended, the timers that are left, and what the loop complains of."""
+
+    async def run(loop):
+        task = asyncio.create_task(future_sleep(0.02))
+        await asyncio.sleep(0)
+        mine = list(loop.set_timers)
+        task.cancel()
+        await asyncio.wait([task])
+        left = sum(not timer.cancelled() for timer in mine)
+        await asyncio.sleep(0.05)  # a timer that is left goes off
+        return task.cancelled(), left, loop.failures
+
+    return on_counting_loop(run)
+
+
+FUTURE_SLEEP = {
+    "title": "Write future_sleep",
+    "course": future_sleep,
+    "cases": [
+        {
+            "case": "the result, and who comes first: the sleeper or a task that is ready",
+            "run": sleep_beside_another,
+            "expect": (None, ["the other task", "awake"]),
+            "hint": "loop.create_future() makes a future; awaiting it gives up the thread until it is set.",
+        },
+        {
+            "case": "whether a sleep of 0.05 seconds takes that long",
+            "run": is_long_enough,
+            "expect": True,
+            "hint": "loop.call_later(seconds, future.set_result, None) sets the future when it is time.",
+        },
+        {
+            "case": "the timers that one sleep sets",
+            "run": timers_of,
+            "expect": 1,
+            "hint": "One timer, with loop.call_later. To ask the clock again and again keeps the loop busy.",
+        },
+        {
+            "case": "names in it that are asyncio's own sleep",
+            "run": lambda sleep: [name for name in sleep.__code__.co_names if name == "sleep"],
+            "expect": [],
+            "hint": "asyncio.sleep is what you are writing. Use a future and loop.call_later.",
+        },
+        {
+            "case": "cancelled half-way: whether it ends so, the timers left, complaints of the loop",
+            "run": cancelled_sleep,
+            "expect": (True, 0, []),
+            "hint": "Keep what call_later returns, and call its cancel() in a `finally` around the await.",
+        },
+    ],
+}
+
+
+def thread_of(off_the_loop):
+    """Return what comes out of a function that is sent off the loop, and whether it was on another thread."""
+
+    async def main():
+        threads = []
+
+        def function(value):
+            threads.append(threading.get_ident())
+            return value + 1
+
+        result = await off_the_loop(function)(41)
+        return result, [thread != threading.get_ident() for thread in threads]
+
+    return asyncio.run(main())
+
+
+def two_that_block(off_the_loop):
+    """Run two functions that block until both are under way, as branches; return what they give."""
+    both = threading.Barrier(2)
+
+    def function(value):
+        try:
+            both.wait(PATIENCE)
+        except threading.BrokenBarrierError:
+            return "alone"
+        return value
+
+    branches = dict.fromkeys(("first", "second"), off_the_loop(function))
+    return asyncio.run(RunnableParallel(branches).ainvoke("together"))
+
+
+def what_off_the_loop_gives(off_the_loop, outcome):
+    """What comes out where the function returns this, or raises it."""
+
+    def function(value):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    try:
+        return asyncio.run(RunnableParallel({"a": off_the_loop(function)}).ainvoke(1))
+    except LookupError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+OFF_THE_LOOP = {
+    "title": "Write off_the_loop",
+    "course": off_the_loop,
+    "cases": [
+        {
+            "case": "the result, and whether it came from another thread",
+            "run": thread_of,
+            "expect": (42, [True]),
+            "hint": "Return an async function; in it, return await asyncio.to_thread(function, value).",
+        },
+        {
+            "case": "two functions that block until both are under way",
+            "run": two_that_block,
+            "expect": {"first": "together", "second": "together"},
+            "hint": "off_the_loop only makes the branch. The call happens when the branch is awaited.",
+        },
+        {
+            "case": "a result that counts as false",
+            "run": lambda off: [what_off_the_loop_gives(off, each)["a"] for each in (0, None, "")],
+            "expect": [0, None, ""],
+            "hint": "`0`, `None` and the empty text are results, too.",
+        },
+        {
+            "case": "what comes out when the function fails",
+            "run": lambda off: what_off_the_loop_gives(off, FAILURE),
+            "expect": "LookupError: no answer",
+            "hint": "await asyncio.to_thread(...) raises what the function raised. Let it through.",
+        },
+    ],
+}
+
+
+# --- gather for the toy loop
 
 
 def loop_of(gather):
@@ -75,8 +529,6 @@ def run_on_toy_loop(gather, outcomes):
         for each in coroutines:
             each.close()  # an answer may not have run them all: no warning for those
 
-
-FAILURE = LookupError("no answer")
 
 WRITE_GATHER = {
     "title": "Write gather for the toy loop",
@@ -348,6 +800,25 @@ RUN_AS_TASKS = {
             "expect": [],
             "hint": "No calls give an empty list.",
         },
+    ],
+}
+
+
+def as_function(ainvoke):
+    """The method as an async function of branches and a value."""
+
+    async def call(branches, value):
+        return await ainvoke(SimpleNamespace(branches=branches), value)
+
+    return call
+
+
+AINVOKE = {
+    "title": "Write ainvoke",
+    "course": RunnableParallel.ainvoke,
+    "cases": [
+        case | {"run": lambda answer, run=case["run"]: run(as_function(answer))}
+        for case in MAKE_IT_CONCURRENT["cases"]
     ],
 }
 

@@ -1,13 +1,19 @@
 """Right and wrong answers to the exercises of lesson 1."""
 
 import asyncio
+import heapq
 import runpy
+import threading
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from answers import Right, Wrong, prediction, row
 from lessons.lesson1_async_execution import event_loop
-from lessons.lesson1_async_execution.event_loop import EventLoop, sleep
+from lessons.lesson1_async_execution.event_loop import EventLoop, Task, sleep
 
 # --- gather for the toy loop
 
@@ -300,9 +306,418 @@ async def the_tasks_themselves(calls):
     return named_tasks(calls)
 
 
+# --- the building step take_turns
+
+
+def with_a_list(*coroutines):
+    ready = list(coroutines)
+    while ready:
+        current = ready.pop(0)
+        with suppress(StopIteration):
+            current.send(None)
+            ready.append(current)
+
+
+def round_by_round(*coroutines):
+    """The same order: each round drives those that have not ended, in their order."""
+    alive = list(coroutines)
+    while alive:
+        still = []
+        for each in alive:
+            try:
+                each.send(None)
+            except StopIteration:
+                continue
+            still.append(each)
+        alive = still
+
+
+def one_to_its_end(*coroutines):
+    for each in coroutines:
+        with suppress(StopIteration):
+            while True:
+                each.send(None)
+
+
+def back_to_the_front(*coroutines):
+    ready = deque(coroutines)
+    while ready:
+        current = ready.popleft()
+        with suppress(StopIteration):
+            current.send(None)
+            ready.appendleft(current)
+
+
+def all_end_with_the_first(*coroutines):
+    ready = deque(coroutines)
+    while ready:
+        current = ready.popleft()
+        try:
+            current.send(None)
+        except StopIteration:
+            return
+        ready.append(current)
+
+
+def two_rounds_only(*coroutines, rounds=2):
+    for _ in range(rounds):
+        for each in coroutines:
+            with suppress(StopIteration, RuntimeError):  # RuntimeError: it has ended already
+                each.send(None)
+
+
+def three_rounds_only(*coroutines):
+    two_rounds_only(*coroutines, rounds=3)
+
+
+def failures_end_a_coroutine(*coroutines):
+    ready = deque(coroutines)
+    while ready:
+        current = ready.popleft()
+        with suppress(Exception):
+            current.send(None)
+            ready.append(current)
+
+
+def takes_the_first_unasked(*coroutines):
+    ready = deque(coroutines)
+    while True:
+        current = ready.popleft()
+        with suppress(StopIteration):
+            current.send(None)
+            ready.append(current)
+        if not ready:
+            return
+
+
+# --- the building step suspend
+
+
+def push(loop, due, task):
+    heapq.heappush(loop.timers, (due, next(loop.number), task))
+
+
+def number_first(self, task, request):
+    if not isinstance(request, Task):
+        self.observe("sleep", task.name)
+        push(self, self.now + request, task)
+        return
+    request.waiters.append(task)
+    self.observe("wait", task.name)
+
+
+def by_match(self, task, request):
+    match request:
+        case int() | float():
+            push(self, self.now + request, task)
+            self.observe("sleep", task.name)
+        case _:
+            request.waiters += [task]
+            self.observe("wait", task.name)
+
+
+def latest_first(self, task, request):
+    if isinstance(request, Task):
+        number_first(self, task, request)
+    else:
+        self.observe("sleep", task.name)
+        push(self, -(self.now + request), task)
+
+
+def by_number_alone(self, task, request):
+    if isinstance(request, Task):
+        number_first(self, task, request)
+    else:
+        self.observe("sleep", task.name)
+        self.timers.append((self.now + request, next(self.number), task))
+
+
+def from_the_beginning(self, task, request):
+    if isinstance(request, Task):
+        number_first(self, task, request)
+    else:
+        self.observe("sleep", task.name)
+        push(self, request, task)
+
+
+def without_a_number(self, task, request):
+    if isinstance(request, Task):
+        number_first(self, task, request)
+    else:
+        self.observe("sleep", task.name)
+        heapq.heappush(self.timers, (self.now + request, task))
+
+
+def with_one_number(self, task, request):
+    if isinstance(request, Task):
+        number_first(self, task, request)
+    else:
+        self.observe("sleep", task.name)
+        heapq.heappush(self.timers, (self.now + request, 0, task))
+
+
+def only_true_numbers(self, task, request):
+    if isinstance(request, Task) or request:
+        number_first(self, task, request)
+
+
+def only_one_waiter(self, task, request):
+    if isinstance(request, Task):
+        self.observe("wait", task.name)
+        request.waiters = [task]
+    else:
+        number_first(self, task, request)
+
+
+def says_nothing(self, task, request):
+    if isinstance(request, Task):
+        request.waiters.append(task)
+    else:
+        push(self, self.now + request, task)
+
+
+# --- the building step future_sleep
+
+
+async def with_call_at(seconds):
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    timer = loop.call_at(loop.time() + seconds, lambda: future.set_result(None))
+    try:
+        await future
+    finally:
+        timer.cancel()
+
+
+async def cancels_when_cancelled(seconds):
+    future = asyncio.Future()
+    timer = asyncio.get_running_loop().call_later(seconds, future.set_result, None)
+    try:
+        return await future
+    except asyncio.CancelledError:
+        timer.cancel()
+        raise
+
+
+async def with_asyncios_own(seconds):
+    await asyncio.sleep(seconds)
+
+
+async def leaves_its_timer(seconds):
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(seconds, future.set_result, None)
+    await future
+
+
+async def blocks_the_thread(seconds):
+    time.sleep(seconds)
+
+
+async def wakes_at_once(seconds):
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, None)
+    await future
+
+
+async def sleeps_on_a_thread(seconds):
+    await asyncio.to_thread(time.sleep, seconds)
+
+
+async def gives_the_seconds(seconds):
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    timer = loop.call_later(seconds, future.set_result, seconds)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+
+
+async def swallows_the_cancellation(seconds):
+    with suppress(asyncio.CancelledError):
+        await with_call_at(seconds)
+
+
+# --- the building step off_the_loop
+
+
+def by_an_executor(function):
+    async def branch(value):
+        return await asyncio.get_running_loop().run_in_executor(None, function, value)
+
+    return branch
+
+
+def with_a_partial(function):
+    async def branch(value):
+        return await asyncio.to_thread(partial(function, value))
+
+    return branch
+
+
+def on_the_loop(function):
+    async def branch(value):
+        return function(value)
+
+    return branch
+
+
+def one_worker_for_all(function):
+    pool = ThreadPoolExecutor(1)
+
+    async def branch(value):
+        return await asyncio.get_running_loop().run_in_executor(pool, function, value)
+
+    return branch
+
+
+def joins_a_thread(function):
+    async def branch(value):
+        results = []
+        thread = threading.Thread(target=lambda: results.append(function(value)))
+        thread.start()
+        thread.join()
+        return results[0]
+
+    return branch
+
+
+def falsy_as_none(function):
+    async def branch(value):
+        return await asyncio.to_thread(function, value) or None
+
+    return branch
+
+
+def failure_as_result(function):
+    async def branch(value):
+        try:
+            return await asyncio.to_thread(function, value)
+        except Exception as error:
+            return error
+
+    return branch
+
+
+# --- the building step ainvoke
+
+
+def as_method(function):
+    async def ainvoke(self, value):
+        return await function(self.branches, value)
+
+    return ainvoke
+
+
+async def in_two_lists(self, value):
+    tasks = [asyncio.create_task(branch(value)) for branch in self.branches.values()]
+    results = {}
+    for name, task in zip(self.branches, tasks):
+        results[name] = await task
+    return results
+
+
 NO_CANCELLATION = "the toy loop cannot cancel"
 
+NO_LIMIT = "it has no limit"
+NO_FUTURE = "it makes no branches"
+
 ANSWERS = {
+    "IS_IT_A_PAUSE": prediction("ABCD", "a b c d", list("ABCD")),
+    "NEVER_AWAITED": prediction("third", " Third "),
+    "HOW_MANY_AT_ONCE": prediction(2, "2", [2]),
+    "TAKE_TURNS": row(
+        {
+            "other right shapes": [Right(with_a_list), Right(round_by_round)],
+            "order": [Wrong(one_to_its_end, "pause once each"), Wrong(back_to_the_front, "pause once each")],
+            "failure": [Wrong(failures_end_a_coroutine, "a coroutine fails")],
+            "empty input": [Wrong(takes_the_first_unasked, "no coroutines")],
+            "one straggler": [
+                Wrong(two_rounds_only, "a pauses twice"),
+                Wrong(three_rounds_only, "alone"),
+                Wrong(all_end_with_the_first, "pause once each"),
+            ],
+        },
+        cancellation_from_outside=NO_CANCELLATION,
+        falsy_results="it returns nothing",
+        the_limit_at_three_values=NO_LIMIT,
+        the_resource_really_used="one thread, the caller's, is all there is",
+        **{"clean-up": "what a failure leaves behind is not part of it"},
+    ),
+    "SUSPEND": row(
+        {
+            "other right shapes": [Right(number_first), Right(by_match)],
+            "order": [
+                Wrong(latest_first, "the loop's clock"),
+                Wrong(by_number_alone, "who wakes when"),
+                Wrong(without_a_number, "the loop's clock"),
+                Wrong(with_one_number, "three naps"),
+            ],
+            "falsy results": [Wrong(only_true_numbers, "0 seconds")],
+            "one straggler": [Wrong(from_the_beginning, "naps twice")],
+            "the resource really used": [
+                Wrong(only_one_waiter, "await the same one", patience=0.1),
+                Wrong(says_nothing, "what the loop tells"),
+            ],
+        },
+        failure="a request cannot fail",
+        cancellation_from_outside=NO_CANCELLATION,
+        empty_input="it gets one request at a time",
+        the_limit_at_three_values=NO_LIMIT,
+        **{"clean-up": "it leaves nothing but the request"},
+    ),
+    "FUTURE_SLEEP": row(
+        {
+            "other right shapes": [Right(with_call_at), Right(cancels_when_cancelled)],
+            "order": [Wrong(blocks_the_thread, "who comes first"), Wrong(wakes_at_once, "takes that long")],
+            "cancellation from outside": [Wrong(swallows_the_cancellation, "cancelled half-way")],
+            "falsy results": [Wrong(gives_the_seconds, "the result")],
+            "the resource really used": [
+                Wrong(with_asyncios_own, "asyncio's own sleep"),
+                Wrong(sleeps_on_a_thread, "the timers"),
+            ],
+            "clean-up": [Wrong(leaves_its_timer, "cancelled half-way")],
+        },
+        failure="nothing in it fails",
+        empty_input=NO_FUTURE,
+        one_straggler=NO_FUTURE,
+        the_limit_at_three_values=NO_LIMIT,
+    ),
+    "OFF_THE_LOOP": row(
+        {
+            "other right shapes": [Right(by_an_executor), Right(with_a_partial)],
+            "failure": [Wrong(failure_as_result, "the function fails")],
+            "falsy results": [Wrong(falsy_as_none, "counts as false")],
+            "the limit at three values": [Wrong(one_worker_for_all, "both are under way", patience=0.1)],
+            "the resource really used": [Wrong(on_the_loop, "from another thread")],
+            "one straggler": [Wrong(joins_a_thread, "both are under way", patience=0.1)],
+        },
+        order="there is one call",
+        cancellation_from_outside="a thread cannot be cancelled; lesson 4 takes that up",
+        empty_input="there is one call, with one value",
+        **{"clean-up": "the loop's executor ends with the loop"},
+    ),
+    "AINVOKE": row(
+        {
+            "other right shapes": [
+                Right(as_method(with_gather)),
+                Right(as_method(with_a_group)),
+                Right(in_two_lists),
+            ],
+            "order": [Wrong(as_method(in_order_of_ending), "in reverse order")],
+            "failure": [Wrong(as_method(branch_failures_as_results), "the exception of one")],
+            "empty input": [Wrong(as_method(wait_for_nothing), "no branches")],
+            "falsy results": [Wrong(as_method(branch_falsy_left_out), "count as false")],
+            "one straggler": [
+                Wrong(as_method(each_awaited_at_once), "waits for the second", patience=0.1),
+                Wrong(as_method(pairs), "in reverse order", patience=0.1),
+            ],
+            "the resource really used": [Wrong(as_method(called_twice), "the calls made")],
+        },
+        cancellation_from_outside="lesson 4 takes that up; this lesson's version leaves its tasks running",
+        the_limit_at_three_values=NO_LIMIT,
+        **{"clean-up": "with all results there all tasks have ended; what a failure leaves is lesson 4's"},
+    ),
     "PREDICT_AN_ORDER": prediction("ACDBE", "A, C, D, B, E", "a\nc\nd\nb\ne", list("ACDBE")),
     "FIND_THE_BLOCKING_CALL": prediction("store", " Store ", ["store"]),
     "WRITE_GATHER": row(
