@@ -26,9 +26,10 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from builder.definitions import fill
-from builder.editions import WIDGET_VIEW, learners
+from builder.editions import WIDGET_VIEW, learners, learners_cell
 from builder.facts import CORE, Facts, heading, numbered, read_facts, tables
 from builder.imports import content, uses
+from builder.minutes import sections
 from builder.stubs import stubs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -219,8 +220,18 @@ def read_cells(lesson: Lesson) -> list[NotebookNode]:
     cells = [cell for cell in cells if cell.source or cell.cell_type == "code"]
     if not cells or cells[0].cell_type != "markdown":
         raise BuildError(f"{lesson.source} must begin with text, to stand below the heading")
-    cells[0].source = f"{heading(lesson.number, facts(lesson))}\n\n{cells[0].source}"
+    parts = [heading(lesson.number, facts(lesson)), contents(cells), cells[0].source]
+    cells[0].source = "\n\n".join(part for part in parts if part)
     return cells
+
+
+def contents(cells: list[NotebookNode]) -> str:
+    """The sections of a notebook with their minutes, as a line of text; "" for a notebook of few sections."""
+    taken = sections([learners_cell(cell) for cell in cells])
+    found = [(title, minutes) for title, minutes in taken.items() if title and minutes >= 1]
+    if len(found) < 3:
+        return ""
+    return "**In this notebook:** " + " · ".join(f"{title} ({minutes:.0f} min)" for title, minutes in found)
 
 
 def navigation(lesson: Lesson) -> NotebookNode | None:

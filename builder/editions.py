@@ -22,14 +22,16 @@ def learners(complete: NotebookNode) -> NotebookNode:
     Raises ValueError if a building step has no stub.
     """
     notebook = deepcopy(complete)
-    notebook.cells = [_learners_cell(cell) for cell in notebook.cells]
+    notebook.cells = [learners_cell(cell) for cell in notebook.cells]
     if not any(WIDGET_VIEW in str(cell.get("outputs")) for cell in notebook.cells):
         notebook.metadata.pop("widgets", None)
     notebook.metadata["course"] = {"source": complete.metadata.course.source, "edition": "learner"}
     return notebook
 
 
-def _learners_cell(cell: NotebookNode) -> NotebookNode:
+def learners_cell(complete: NotebookNode) -> NotebookNode:
+    """What a cell of the complete edition is in the learner's."""
+    cell = deepcopy(complete)
     tags = cell.metadata.get("tags", ())
     if cell.cell_type != "code":
         return cell

@@ -7,6 +7,7 @@ estimates for someone who meets the subject for the first time, the same for eve
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
@@ -18,6 +19,8 @@ FIGURE = 45  # a picture, a player, a rendered diff
 TASK = 120  # an exercise within a section, a quiz
 STEP = 240  # a building step, an exercise at the end
 
+EXERCISES = "Exercises"  # the heading of the section that holds them
+_SECTION = re.compile(r"(?m)^## (.*)")
 _CODE = re.compile(r"(?ms)^```.*?^```")
 _NOT_READ = re.compile(r"(?s)<!--.*?-->|</?\w[^>]*>|\]\([^)]*\)")
 _FIGURE = re.compile(r"(?m)^(?!from |import |def ).*\b(?:show_\w+|step_through)\(")
@@ -34,15 +37,19 @@ class Minutes:
 
 def minutes(edition: NotebookNode) -> Minutes:
     """The minutes that a learner's edition takes."""
-    needed, in_exercises = Minutes(), False
-    for cell in edition.cells:
-        if cell.cell_type == "markdown" and (section := re.search(r"(?m)^## (.*)", cell.source)):
-            in_exercises = section[1] == "Exercises"
-        if in_exercises:
-            needed.exercises += seconds(cell, in_exercises) / 60
-        else:
-            needed.reading += seconds(cell, in_exercises) / 60
-    return needed
+    taken = sections(edition.cells)
+    exercises = taken.pop(EXERCISES, 0.0)
+    return Minutes(sum(taken.values()), exercises)
+
+
+def sections(cells: Iterable[NotebookNode]) -> dict[str, float]:
+    """The minutes of each section by its heading, in order; what stands before the first has none, ""."""
+    taken, section = {"": 0.0}, ""
+    for cell in cells:
+        if cell.cell_type == "markdown" and (heading := _SECTION.search(cell.source)):
+            section = heading[1]
+        taken[section] = taken.get(section, 0.0) + seconds(cell, section == EXERCISES) / 60
+    return taken
 
 
 def seconds(cell: NotebookNode, in_exercises: bool = False) -> float:

@@ -348,6 +348,18 @@ def test_links_lead_to_the_neighbours(root):
     assert cells[0].id != cells[-1].id
 
 
+def test_a_notebook_with_sections_says_what_is_in_it_with_minutes(root):
+    words, line = "word " * 360, "**In this notebook:** "
+    sections = "".join(f"## {name}\n\n{words}\n\n+++\n\n" for name in ("One", "Two?", "Exercises"))
+    write(
+        root / "lessons/lesson2_second/lesson.md",
+        front("Second") + f"Text.\n\n+++\n\n{sections}## Short\n\nA.",
+    )
+    first_cell = builder.read_cells(builder.find_lesson(root, "2"))[0].source
+    assert line + "One (2 min) · Two? (2 min) · Exercises (2 min)\n\nText." in first_cell
+    assert line not in builder.read_cells(builder.find_lesson(root, "1"))[0].source
+
+
 def test_what_goes_deeper_is_linked_but_not_on_the_way(root):
     first, second = builder.find_lessons(root)
     part = 'course:\n  title: Deeper\n  question: "How?"\n  level: deeper'
