@@ -62,6 +62,7 @@ _HOME = {
     "quiz": "cards.quizzes",
     "show_diff": "cards.diff",
     "show_sources": "cards.sources",
+    "show_library": "cards.library",
     "show_table": "cards.tables",
     "files_allowed": "calls.capacity",
     "most_calls": "calls.capacity",

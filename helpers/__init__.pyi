@@ -23,6 +23,7 @@ from helpers.calls.workloads import summary as summary
 from helpers.cards.checks import check as check
 from helpers.cards.diff import show_diff as show_diff
 from helpers.cards.environment import check_environment as check_environment
+from helpers.cards.library import show_library as show_library
 from helpers.cards.quizzes import quiz as quiz
 from helpers.cards.sources import show_sources as show_sources
 from helpers.cards.steps import check_step as check_step
