@@ -53,6 +53,7 @@ _HOME = {
     "show_counts": "figures.charts",
     "show_curves": "figures.charts",
     "show_dots": "figures.charts",
+    "show_opening": "figures.openings",
     "show_states": "figures.diagrams",
     "show_tree": "figures.diagrams",
     "Node": "figures.trees",

@@ -41,6 +41,7 @@ from helpers.figures.charts import show_curves as show_curves
 from helpers.figures.charts import show_dots as show_dots
 from helpers.figures.diagrams import show_states as show_states
 from helpers.figures.diagrams import show_tree as show_tree
+from helpers.figures.openings import show_opening as show_opening
 from helpers.figures.output import show_figure as show_figure
 from helpers.figures.timeline import describe as describe
 from helpers.figures.timeline import show_paths as show_paths
