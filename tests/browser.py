@@ -382,6 +382,13 @@ class Notebook:
         """
         return self.page.evaluate(_MISSED)
 
+    def stretches_of_text(self) -> list[tuple[float, str]]:
+        """How many screens lie between one picture, player or table and the next, the longest first.
+
+        Each with the heading that comes before it. What follows the heading "Exercises" is left out.
+        """
+        return [tuple(each) for each in self.page.evaluate(_STRETCHES)]
+
     def wait_until(self, condition: str, arg=None, timeout: float = 10) -> None:
         """Wait until a JavaScript condition on `outputs`, an array of elements, and on `arg` is true."""
         outputs = f"[...{_HERE}.querySelectorAll('.jp-OutputArea-output')]"
@@ -466,6 +473,28 @@ _MISSED = """async () => {
             missed[text] = places.map((place) => place.top);
     }
     return missed;
+}"""
+
+_STRETCHES = """() => {
+    const here = jupyterapp.shell.currentWidget.node;
+    const screen = here.querySelector(".jp-WindowedPanel-outer").clientHeight;
+    const place = (element) => element.getBoundingClientRect();
+    const headings = [...here.querySelectorAll(":is(h1, h2, h3)")];
+    const end = headings.find((heading) => heading.textContent.startsWith("Exercises"))
+        || [...here.querySelectorAll(".jp-Cell")].at(-1);
+    let last = place(here.querySelector(".jp-Cell")).top;
+    const found = [];
+    const until = (next) => {
+        const before = headings.filter((heading) => place(heading).top <= last).at(-1);
+        found.push([(next - last) / screen, before ? before.textContent : ""]);
+    };
+    for (const each of here.querySelectorAll(".jp-Cell :is(table, img, .jp-RenderedHTML)")) {
+        if (place(each).top > place(end).top) break;
+        if (place(each).top > last) until(place(each).top);
+        last = Math.max(last, place(each).bottom);
+    }
+    if (place(end).top > last) until(place(end).top);
+    return found.sort((one, other) => other[0] - one[0]);
 }"""
 
 _LOSING_KEYS = """() => {

@@ -14,6 +14,7 @@ from builder import build as builder
 ROOT = Path(__file__).parents[1]
 LESSONS = builder.find_lessons(ROOT)
 BUILT = [lesson for lesson in LESSONS if lesson.notebook.exists()]
+CORES = [lesson for lesson in LESSONS if lesson.number and builder.is_core(lesson)]
 PLAYERS = [lesson for lesson in BUILT if "data-part=" in lesson.notebook.read_text(encoding="utf-8")]
 
 every_notebook = pytest.mark.parametrize("name", [lesson.name for lesson in LESSONS], scope="module")
@@ -22,10 +23,19 @@ every_player = pytest.mark.parametrize("name", [lesson.name for lesson in PLAYER
 
 @pytest.fixture(scope="module")
 def ran(desk, name):
-    """The learner's notebook after Run All."""
+    """The learner's notebook after Run All. stretches: `stretches_of_text` as they were before."""
     with desk.open(f"learner/{name}") as notebook:
+        notebook.stretches = notebook.stretches_of_text()
         notebook.run_all()
         yield notebook
+
+
+# --- Before
+
+
+@pytest.mark.parametrize("name", [lesson.name for lesson in CORES], scope="module")
+def test_there_is_something_to_look_at_every_three_screens(ran):
+    assert [stretch for stretch in ran.stretches if stretch[0] > 3] == []
 
 
 # --- After Run All

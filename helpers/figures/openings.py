@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
-from helpers.figures.timeline import show_timeline
+from helpers.figures.timeline import show_paths, show_timeline
 from helpers.recording.data import Reason, Recording, Span, State, Unit
 from helpers.recording.recorder import record, working_on
 from helpers.recording.virtual_clock import run_on_virtual_clock
@@ -18,11 +18,14 @@ Scene = Callable[[], Awaitable[None]]
 
 def show_opening(scene: str) -> None:
     """Show the picture of a lesson's question. Raises ValueError for a scene that there is not."""
-    if scene not in _SCENES:
-        raise ValueError(f"scene must be one of {', '.join(_SCENES)}, not {scene!r}")
-    make, title, caption, options = _SCENES[scene]
-    recording = make() if scene == "threads" else _recorded(make)
-    show_timeline(recording, title, caption, **options)
+    if scene not in SCENES:
+        raise ValueError(f"scene must be one of {', '.join(SCENES)}, not {scene!r}")
+    if scene == BOTH:
+        show_paths(invoke=_three_threads(), ainvoke=_recorded(_three_calls), caption=SCENES[scene].question)
+        return
+    opening = SCENES[scene]
+    recording = opening.run if isinstance(opening.run, Recording) else _recorded(opening.run)
+    show_timeline(recording, opening.title, opening.question, limit=opening.limit)
 
 
 def _recorded(scene: Scene) -> Recording:
@@ -101,53 +104,64 @@ def _three_threads() -> Recording:
     return recording
 
 
-_SCENES: dict[str, tuple[Callable[[], Any], str, str, dict[str, Any]]] = {
-    "one thread": (
+BOTH = "both ways"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A picture with which a lesson opens. run: what it shows."""
+
+    run: Scene | Recording
+    title: str
+    question: str
+    limit: int | None = None
+
+
+SCENES = {
+    BOTH: Opening(
+        _three_calls,
+        "invoke and ainvoke",
+        "The same three calls, with the same answers at the same time. What is different?",
+    ),
+    "one thread": Opening(
         _three_calls,
         "Three calls on one thread",
         "All three wait at the same time, and no two run at the same time. Who decides whose turn it is?",
-        {},
     ),
-    "branches": (
+    "branches": Opening(
         _two_steps,
         "A dict of branches, and what comes after it",
         "Three branches start together. What starts them, and what waits for the slowest?",
-        {},
     ),
-    "threads": (
-        _three_threads,
+    "threads": Opening(
+        _three_threads(),
         "Three calls, each on a thread of its own",
-        "Each thread is blocked until its answer is there. Where do the threads come from, and where do the answers go?",
-        {},
+        "Each thread is blocked until its answer is there. Who makes them, and where do the answers go?",
     ),
-    "queue": (
+    "queue": Opening(
         _a_queue,
         "Twelve calls, three at a time",
         "The hatched calls wait. Where do they wait, and who lets the next one in?",
-        {"limit": 3},
+        limit=3,
     ),
-    "rate": (
+    "rate": Opening(
         _a_rate,
         "Ten calls, ten a second",
         "No more than three are in flight, and still none may start earlier. What holds them back?",
-        {},
     ),
-    "failure": (
+    "failure": Opening(
         _one_fails,
         "After 40 milliseconds one branch has failed",
         "Two branches are still under way. What becomes of them, and what does the caller get?",
-        {},
     ),
-    "join": (
+    "join": Opening(
         _two_steps,
         "The next step waits for the last of three",
         "Two branches are done early. Who waits for whom, and what does it cost?",
-        {},
     ),
-    "server": (
+    "server": Opening(
         _three_users,
         "Three users, one event loop",
         "The first handler blocks. What do the other two notice?",
-        {},
     ),
 }

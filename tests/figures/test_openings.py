@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.figures.openings import _SCENES, show_opening
+from helpers.figures.openings import SCENES, show_opening
 
 
 @pytest.fixture
@@ -12,17 +12,17 @@ def shown(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("scene", _SCENES)
+@pytest.mark.parametrize("scene", SCENES)
 def test_a_picture_is_the_same_in_each_run_and_asks_something(scene, shown, nothing_is_left):
     show_opening(scene)
     show_opening(scene)
     first, second = shown
     assert first == second
     question = first["text/plain"].splitlines()[0]
-    assert question == _SCENES[scene][2] and question.endswith("?")
+    assert question == SCENES[scene].question and question.endswith("?")
     assert "data:image/png;base64," in first["text/html"]
 
 
 def test_an_unknown_scene_is_told(shown):
-    with pytest.raises(ValueError, match="scene must be one of one thread, branches, .* not 'loop'"):
+    with pytest.raises(ValueError, match="scene must be one of both ways, one thread, .* not 'loop'"):
         show_opening("loop")
