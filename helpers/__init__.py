@@ -80,6 +80,7 @@ _HOME = {
     "start_llm_server": "calls.llm_service",
     "llm_server": "calls.llm_service",
     "LLMClient": "calls.llm_clients",
+    "LLMError": "calls.llm_clients",
     "AsyncLLMClient": "calls.llm_clients",
     "RateLimited": "calls.llm_clients",
 }

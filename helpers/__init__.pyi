@@ -7,6 +7,7 @@ from helpers.calls.capacity import progress as progress
 from helpers.calls.capacity import require_room as require_room
 from helpers.calls.llm_clients import AsyncLLMClient as AsyncLLMClient
 from helpers.calls.llm_clients import LLMClient as LLMClient
+from helpers.calls.llm_clients import LLMError as LLMError
 from helpers.calls.llm_clients import RateLimited as RateLimited
 from helpers.calls.llm_service import llm_server as llm_server
 from helpers.calls.llm_service import start_llm_server as start_llm_server

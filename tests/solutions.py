@@ -56,6 +56,8 @@ def _checked_in_notebook(lesson, names):
             found.append(Checked(names[exercise["title"]], answer, is_solution))
 
         def check_step(step, answer):
+            if step["title"] not in names:  # one that needs more than the lessons; it has tests of its own
+                return answer
             for is_solution, code in ((False, stub(steps[-1])), (True, steps[-1])):
                 exec(code, namespace)
                 found.append(Checked(names[step["title"]], namespace[answer.__name__], is_solution))
