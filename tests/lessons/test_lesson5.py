@@ -1716,17 +1716,50 @@ def walk_to_a_barrier_of_three():
 
 CHAIN = RunnableParallel(a=len, b=str.split) | str
 
+
+def leave_a_stream_with_break():
+    async def main():
+        before, parts = (
+            asyncio.all_tasks(),
+            RunnableParallel(quick=at_once, slow=NeverEnds().__call__).astream(1),
+        )
+        async for _ in parts:
+            break
+        await settle()
+        left = len(asyncio.all_tasks() - before)
+        await parts.aclose()
+        return "go on until the stream is closed" if left and asyncio.all_tasks() == before else ""
+
+    return asyncio.run(main())
+
+
+def read_a_fast_branch():
+    async def main():
+        made = []
+        async with aclosing(stream_as_tasks({"fast": partial(anumbers, 100, made)})) as pairs:
+            for read in range(1, 4):
+                await anext(pairs)
+                await settle()
+                assert len(made) == read + 1
+        return {1: "one"}[len(made) - read]
+
+    return asyncio.run(main())
+
+
 WHAT_HAPPENS = [
     lambda: "as long as before" if seconds_of(12, 6, 9) == seconds_of(12, 3, 9) else "less",
     None,  # a definition: tested with `test_what_stands_behind_the_dict`
     lambda: "one dict with two keys" if {"a": len} | {"b": str} == {"a": len, "b": str} else "",
     walk_to_a_barrier_of_three,
-    lambda: {1: "one", 0: "none", 2: "one for each branch"}[len(list(CHAIN.stream("a b")))],
     lambda: f"in about {100 * chance_of_a_straggler(100, 0.01):.0f} %",
+    lambda: {1: "one", 0: "none", 2: "one for each branch"}[len(list(CHAIN.stream("a b")))],
+    leave_a_stream_with_break,
+    read_a_fast_branch,
 ]
+QUIZZES = [*exercises.QUIZ, *exercises.QUIZ_STREAMS]
 
 
-@pytest.mark.parametrize(("item", "happens"), list(zip(exercises.QUIZ, WHAT_HAPPENS, strict=True)))
+@pytest.mark.parametrize(("item", "happens"), list(zip(QUIZZES, WHAT_HAPPENS, strict=True)))
 def test_the_answer_of_the_quiz_is_what_happens(item, happens):
     if happens is not None:
         assert item["options"][item["answer"]] == happens()
