@@ -34,6 +34,31 @@ SLACK = {
     ],
 }
 
+TWO_FORMS = {
+    "title": "Side by side, or one after the other",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the seconds of the two forms",
+            "expect": [4, 6],
+            "hint": "Add up where one step waits for another. Where all are waited for, take the longest.",
+        }
+    ],
+    "wrong": [
+        {"answer": [6, 4], "hint": "The other way round: side by side comes first."},
+        {
+            "answer": [4, 4],
+            "hint": "With two dicts, no second step begins before both first ones have ended.",
+        },
+        {
+            "answer": [6, 6],
+            "hint": "Side by side, b's slow call begins after its own quick one, at 1 second.",
+        },
+        {"answer": [8, 8], "hint": "That is the work. The two branches run at the same time."},
+        {"answer": [3, 6], "hint": "Side by side: each branch has a slow call and a quick one, in a row."},
+    ],
+}
+
 WHICH_ONE = {
     "title": "Which one is it?",
     "reads": "words",

@@ -1376,6 +1376,7 @@ ANSWERS = {
     "SLACK": prediction(
         [3, 0, 5, 1], (3.0, 0.0, 5.0, 1.0), "3, 0, 5, 1", "3\n0\n5\n1", ["3", "0", "5", "1 s"]
     ),
+    "TWO_FORMS": prediction([4, 6], (4.0, 6.0), "4, 6", "side by side 4 s, one after the other 6 s"),
     "WHICH_ONE": prediction(
         ["Semaphore", "latch ", "event", "barrier"],
         "semaphore, latch, event, barrier",

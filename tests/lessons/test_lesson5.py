@@ -1695,6 +1695,14 @@ def test_the_expected_slack_is_that_of_four_branches():
     assert [join - start - each for each in ended.values()] == exercises.SLACK["cases"][0]["expect"]
 
 
+def test_the_expected_seconds_are_those_of_the_two_forms():
+    slow, quick = RunnableLambda(sleeps(3)), RunnableLambda(sleeps(1))
+    side_by_side = RunnableParallel(a=slow | quick, b=quick | slow)
+    two_dicts = RunnableParallel(a=slow, b=quick) | {"a": quick, "b": slow}
+    took = [run_on_virtual_clock(chain.ainvoke(None))[1] for chain in (side_by_side, two_dicts)]
+    assert took == exercises.TWO_FORMS["cases"][0]["expect"]
+
+
 def seconds_of(*durations):
     return run_on_virtual_clock(RunnableParallel({f"{n}": sleeps(n) for n in durations}).ainvoke(None))[1]
 
