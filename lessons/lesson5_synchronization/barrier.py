@@ -13,7 +13,7 @@ class Latch:
             self.opened.set()
 
     def count_down(self):
-        """Say that one of those waited for has come this far."""
+        """Say that one of those waited for has come this far; the last one opens the latch for good."""
         self.count -= 1
         if self.count == 0:
             self.opened.set()
@@ -33,7 +33,11 @@ class Barrier:
         self.queue = []  # a future for each task that waits
 
     async def wait(self):
-        """Wait until `parties` tasks wait here, this one included."""
+        """Wait until `parties` tasks have come, this one included.
+
+        The last to come does not wait: it lets the others go. Each of these waits for a future of its own
+        in the queue; one that is cancelled takes its future out again, and one party fewer has come.
+        """
         if len(self.queue) + 1 == self.parties:
             self.let_go()
             return
@@ -42,10 +46,11 @@ class Barrier:
         try:
             await turn
         finally:
-            if turn in self.queue:  # cancelled: one party fewer
+            if turn in self.queue:  # it has been cancelled
                 self.queue.remove(turn)
 
     def let_go(self):
+        """Make all that wait ready, and begin anew with nobody."""
         for turn in self.queue:
             if not turn.cancelled():  # the task was cancelled just now, and is counted all the same
                 turn.set_result(None)

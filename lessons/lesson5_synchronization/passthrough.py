@@ -8,7 +8,7 @@ from lessons.lesson5_synchronization.streaming import AddableDict
 
 
 def require_dict(value, step):
-    """Return `value`; raise TypeError if it is no dict."""
+    """Return `value`; raise TypeError if it is not a dict."""
     if not isinstance(value, dict):
         raise TypeError(f"{step} needs a dict and was given a {type(value).__name__}")
     return value

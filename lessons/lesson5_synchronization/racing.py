@@ -10,9 +10,9 @@ async def first_of(calls, count=1):
     """Run every call as a task; return a dict of the first `count` that succeed, name to result.
 
     calls: dict of name to async function without arguments.
-    The others are cancelled and waited for. Raises ValueError if `count` is no int from 1 to the number
+    The others are cancelled and waited for. Raises ValueError if `count` is not an int from 1 to the number
     of calls, and an ExceptionGroup with every failure when too many have failed. (It is a
-    BaseExceptionGroup if one of them is no Exception: a call may end with a CancelledError of its own.)
+    BaseExceptionGroup if one of them is not an Exception: a call may end with a CancelledError of its own.)
     """
     if type(count) is not int or not 1 <= count <= len(calls):
         raise ValueError(f"count is {count!r}; it must be an int from 1 to {len(calls)}, the number of calls")
@@ -45,9 +45,10 @@ def failure_of(task):
 
 
 async def hedged(call, delay):
-    """Await `call()`; if it has not succeeded within `delay` seconds, make it again and take the quicker.
+    """Return the result of `call()`; after `delay` seconds without one, call it again, and take the quicker.
 
-    call: async function without arguments that may be called twice. Raises what `first_of` raises.
+    call: async function without arguments that may be called twice. The slower is cancelled and waited
+    for. A first call that fails is followed by the second, too; raises an ExceptionGroup when both fail.
     """
 
     async def again():

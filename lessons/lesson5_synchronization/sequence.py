@@ -30,6 +30,10 @@ class RunnableSequence(Runnable):
         return value
 
     async def _ainvoke(self, value, config):
+        """Return what the last step returns. The first is given `value`, each other what the one before gave.
+
+        A step begins when the one before has ended. What a step raises is raised, and no further step begins.
+        """
         for step in self.steps:
             value = await step.ainvoke(value)
         return value
@@ -41,6 +45,10 @@ class RunnableSequence(Runnable):
         yield from last.stream(value)
 
     async def _astream(self, value, config):
+        """Yield the parts of the last step as they come; each step before it is awaited first, in turn.
+
+        However this ends, the stream of the last step is closed.
+        """
         *before, last = self.steps
         for step in before:
             value = await step.ainvoke(value)

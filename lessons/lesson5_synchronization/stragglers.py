@@ -4,9 +4,10 @@
 def chance_of_a_straggler(branches, probability):
     """Return the probability that at least one of `branches` is slow, if each is with `probability`.
 
-    All are quick with (1 - probability) ** branches, if they are slow independently of each other.
+    branches: their number. They are slow independently of each other.
     """
-    return 1 - (1 - probability) ** branches
+    all_are_quick = (1 - probability) ** branches
+    return 1 - all_are_quick
 
 
 def simulate(branches, probability, calls, random):

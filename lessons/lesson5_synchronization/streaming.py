@@ -16,6 +16,10 @@ class AddableDict(dict):
     """A part of a dict. Parts add up: where two have the same key, what they hold there adds up."""
 
     def __add__(self, other):
+        """Return the sum, an AddableDict with the keys of both, this one's first; neither of the two changes.
+
+        Where both have a key, the value is the sum of the two values: this one's + the other's.
+        """
         total = AddableDict(self)
         for key, part in other.items():
             total[key] = total[key] + part if key in total else part

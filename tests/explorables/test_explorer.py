@@ -420,7 +420,7 @@ def test_a_slow_call_costs_what_it_has_not_to_spare():
 
 def test_more_branches_or_a_greater_probability_never_make_a_join_quicker():
     joins = {}
-    for line in explorer("5_synchronization"):
+    for line in explorer("5c_deeper"):
         branches, probability, waiting, _, computed, own, join, slack = numbers(line)
         joins[branches, probability] = (waiting, join)
         assert slack == pytest.approx(join - own, abs=0.11)

@@ -1695,6 +1695,14 @@ def test_the_expected_slack_is_that_of_four_branches():
     assert [join - start - each for each in ended.values()] == exercises.SLACK["cases"][0]["expect"]
 
 
+def test_the_expected_seconds_are_those_of_the_two_forms():
+    slow, quick = RunnableLambda(sleeps(3)), RunnableLambda(sleeps(1))
+    side_by_side = RunnableParallel(a=slow | quick, b=quick | slow)
+    two_dicts = RunnableParallel(a=slow, b=quick) | {"a": quick, "b": slow}
+    took = [run_on_virtual_clock(chain.ainvoke(None))[1] for chain in (side_by_side, two_dicts)]
+    assert took == exercises.TWO_FORMS["cases"][0]["expect"]
+
+
 def seconds_of(*durations):
     return run_on_virtual_clock(RunnableParallel({f"{n}": sleeps(n) for n in durations}).ainvoke(None))[1]
 
@@ -1716,17 +1724,50 @@ def walk_to_a_barrier_of_three():
 
 CHAIN = RunnableParallel(a=len, b=str.split) | str
 
+
+def leave_a_stream_with_break():
+    async def main():
+        before, parts = (
+            asyncio.all_tasks(),
+            RunnableParallel(quick=at_once, slow=NeverEnds().__call__).astream(1),
+        )
+        async for _ in parts:
+            break
+        await settle()
+        left = len(asyncio.all_tasks() - before)
+        await parts.aclose()
+        return "go on until the stream is closed" if left and asyncio.all_tasks() == before else ""
+
+    return asyncio.run(main())
+
+
+def read_a_fast_branch():
+    async def main():
+        made = []
+        async with aclosing(stream_as_tasks({"fast": partial(anumbers, 100, made)})) as pairs:
+            for read in range(1, 4):
+                await anext(pairs)
+                await settle()
+                assert len(made) == read + 1
+        return {1: "one"}[len(made) - read]
+
+    return asyncio.run(main())
+
+
 WHAT_HAPPENS = [
     lambda: "as long as before" if seconds_of(12, 6, 9) == seconds_of(12, 3, 9) else "less",
     None,  # a definition: tested with `test_what_stands_behind_the_dict`
     lambda: "one dict with two keys" if {"a": len} | {"b": str} == {"a": len, "b": str} else "",
     walk_to_a_barrier_of_three,
-    lambda: {1: "one", 0: "none", 2: "one for each branch"}[len(list(CHAIN.stream("a b")))],
     lambda: f"in about {100 * chance_of_a_straggler(100, 0.01):.0f} %",
+    lambda: {1: "one", 0: "none", 2: "one for each branch"}[len(list(CHAIN.stream("a b")))],
+    leave_a_stream_with_break,
+    read_a_fast_branch,
 ]
+QUIZZES = [*exercises.QUIZ, *exercises.QUIZ_STREAMS]
 
 
-@pytest.mark.parametrize(("item", "happens"), list(zip(exercises.QUIZ, WHAT_HAPPENS, strict=True)))
+@pytest.mark.parametrize(("item", "happens"), list(zip(QUIZZES, WHAT_HAPPENS, strict=True)))
 def test_the_answer_of_the_quiz_is_what_happens(item, happens):
     if happens is not None:
         assert item["options"][item["answer"]] == happens()

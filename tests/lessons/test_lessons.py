@@ -1,4 +1,4 @@
-"""What holds for every lesson: imports run one way, notebooks end at their checkpoint."""
+"""What holds for every lesson: imports run one way, its notebooks together end at their checkpoint."""
 
 import ast
 import builtins
@@ -17,6 +17,7 @@ import lessons
 from builder import build as builder
 
 ROOT = Path(__file__).parents[2]
+LESSONS = builder.find_lessons(ROOT)
 FOLDERS = sorted(path.parent for path in ROOT.glob("lessons/*/lesson.md"))
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MODULES = sorted(ROOT.glob("lessons/**/*.py"))
@@ -51,14 +52,34 @@ def without_docstrings(tree):
 
 
 def definitions(source):
-    """The syntax tree of each top-level class and function, as text; of two with one name, the last."""
-    body = without_docstrings(ast.parse(source)).body
-    return {node.name: ast.unparse(node) for node in body if isinstance(node, DEFINITIONS)}
+    """The syntax tree of each top-level class and function, as text; of two with one name, the last.
+
+    A class has the methods that are put into it below: `Latch.wait = wait`. Their order does not count.
+    """
+    found = {}
+    for node in without_docstrings(ast.parse(source)).body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                found[node.name] = node
+            case ast.Assign([ast.Attribute(ast.Name(owner), name)], ast.Name(value)) if name == value:
+                if isinstance(owner := found.get(owner), ast.ClassDef):
+                    owner.body.append(found[name])
+    for node in found.values():
+        if isinstance(node, ast.ClassDef):
+            node.body = sorted(
+                (each for each in node.body if not isinstance(each, ast.Pass)), key=ast.unparse
+            )
+    return {name: ast.unparse(node) for name, node in found.items()}
 
 
-def notebook_source(folder):
-    cells = builder.read_cells(builder.Lesson(folder))
+def notebook_source(lesson):
+    cells = builder.read_cells(lesson)
     return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+def all_sources(folder):
+    """The code of all notebooks of a lesson."""
+    return "\n".join(notebook_source(lesson) for lesson in LESSONS if lesson.folder == folder)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +88,7 @@ def notebook_source(folder):
 )
 def test_the_notebook_ends_at_its_checkpoint(folder, module):
     path = ROOT / "lessons" / folder / f"{module}.py"
-    in_notebook = definitions(notebook_source(path.parent))
+    in_notebook = definitions(all_sources(path.parent))
     for name, code in definitions(path.read_text("utf-8")).items():
         assert in_notebook.get(name) == code, f"{name} differs between the notebook and {path.name}"
 
@@ -77,7 +98,7 @@ def test_the_notebook_ends_at_its_checkpoint(folder, module):
 )
 def test_what_the_notebook_shows_of_a_module_is_what_stands_there(folder, module):
     path = ROOT / "lessons" / folder / f"{module}.py"
-    in_notebook, in_module = definitions(notebook_source(path.parent)), definitions(path.read_text("utf-8"))
+    in_notebook, in_module = definitions(all_sources(path.parent)), definitions(path.read_text("utf-8"))
     shared = in_notebook.keys() & in_module.keys()
     assert shared, f"the notebook shows nothing of {path.name}"
     for name in shared:
@@ -106,11 +127,11 @@ def defined_names(source):
                 yield name
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_every_name_that_the_notebook_uses_is_known_there(folder):
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_every_name_that_the_notebook_uses_is_known_there(lesson):
     """Also where no cell comes by: on the way of an error."""
-    source = notebook_source(folder)
-    code = compile(source, folder.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    source = notebook_source(lesson)
+    code = compile(source, lesson.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     known = {*defined_names(source), *dir(builtins), "__annotations__"}
     assert set(global_names(code)) - known == set()
 
@@ -118,9 +139,10 @@ def test_every_name_that_the_notebook_uses_is_known_there(folder):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_what_stands_in_a_module_is_named_and_not_written_again(folder):
     written = {}
-    for cell in builder.read_source(builder.Lesson(folder)).cells:
-        if cell.cell_type == "code":
-            written |= definitions(cell.source)
+    for lesson in (lesson for lesson in LESSONS if lesson.folder == folder):
+        for cell in builder.read_source(lesson).cells:
+            if cell.cell_type == "code":
+                written |= definitions(cell.source)
     for path in folder.glob("*.py"):
         for name, code in definitions(path.read_text("utf-8")).items():
             assert written.get(name) != code, f"write `:from: {path.name} {name}` instead of {name}"
