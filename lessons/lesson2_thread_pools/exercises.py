@@ -1202,6 +1202,100 @@ REPAIR_INVOKE = {
     ],
 }
 
+
+def described(run_all, calls, max_workers=None):
+    """What run_all returns for some calls, with exceptions as text."""
+    came = run_all(calls, max_workers)
+    return [f"{type(each).__name__}: {each}" if isinstance(each, Exception) else each for each in came]
+
+
+def fail_with(key):
+    return {}[key]
+
+
+def all_with_a_failure(run_all):
+    """One worker, and failures before, between and behind other calls; return results and calls made."""
+    made = []
+
+    def make(number):
+        made.append(number)
+        return number
+
+    calls = {"a": fail, "b": partial(make, 1), "c": partial(fail_with, "none"), "d": partial(make, 2)}
+    return described(run_all, calls, 1), made
+
+
+def all_as_ada(run_all):
+    """What calls see that set a context variable, and then the caller."""
+    token = USER.set("Ada")
+    try:
+        return [*run_all({number: swap_user for number in range(3)}, 1), USER.get()]
+    finally:
+        USER.reset(token)
+
+
+def threads_after_all(run_all):
+    """Return how many threads there are more afterwards."""
+    before = set(threading.enumerate())
+    run_all({"fails": fail, "fine": int})
+    return len(set(threading.enumerate()) - before)
+
+
+RUN_ALL = {
+    "title": "Keep the errors, too",
+    "cases": [
+        {
+            "case": "five calls on two threads, of which the first ends last",
+            "run": lambda run: run_slow_first(run, 5, 2),
+            "expect": [1, 2, 3, 4, 5],
+            "hint": "The results have the order of the calls, whoever ends first.",
+        },
+        {
+            "case": "one worker, two calls that fail and two that do not: what comes, and which are made",
+            "run": all_with_a_failure,
+            "expect": (["LookupError: no answer", 1, "KeyError: 'none'", 2], [1, 2]),
+            "hint": "A call that fails must look like one that returns: wrap each in a function that catches "
+            "an Exception and returns it.",
+        },
+        {
+            "case": "2, 3 and 5 calls that wait for each other",
+            "run": run_that_meets,
+            "expect": [[*"ab"], [*"abc"], [*"abcde"], [*"ab"]],
+            "hint": "Let them overlap: hand all calls to one `run_on_threads`, with `max_workers`.",
+        },
+        {
+            "case": "whether more than 1, 2 and 3 run at once, where max_workers says so",
+            "run": run_one_too_many,
+            "expect": [],
+            "hint": "Hand `max_workers` on.",
+        },
+        {
+            "case": "what calls see that set a context variable, and what the caller sees",
+            "run": all_as_ada,
+            "expect": ["Ada", "Ada", "Ada", "Ada"],
+            "hint": "Each call needs a copy of the caller's context. Your `run_on_threads` sees to that.",
+        },
+        {
+            "case": "the threads that are left afterwards",
+            "run": threads_after_all,
+            "expect": 0,
+            "hint": "Shut down what you open. `run_on_threads` leaves nothing behind.",
+        },
+        {
+            "case": "results that count as false",
+            "run": lambda run: run_each(run, same, [None, 0, "", 1]),
+            "expect": [None, 0, "", 1],
+            "hint": "None, 0 and an empty text are results like any other.",
+        },
+        {
+            "case": "no calls at all",
+            "run": lambda run: run({}),
+            "expect": [],
+            "hint": "No calls give an empty list.",
+        },
+    ],
+}
+
 QUIZ = [
     {
         "question": "A function that you run with `Thread(target=...)` raises. Who gets the exception?",

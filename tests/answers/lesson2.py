@@ -439,6 +439,82 @@ def wrapped_or_none(calls):
     return wrapped_in_a_loop(calls) or None
 
 
+# --- RUN_ALL
+
+
+def caught(call):
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def all_by_futures(calls, max_workers=None):
+    with ThreadPoolExecutor(max_workers) as pool:
+        futures = [pool.submit(copy_context().run, call) for call in calls.values()]
+    return [future.result() if future.exception() is None else future.exception() for future in futures]
+
+
+def all_by_asking(calls, max_workers=None):
+    with ThreadPoolExecutor(max_workers) as pool:
+        futures = {name: pool.submit(call) for name, call in wrapped_in_a_loop(calls).items()}
+        return [caught(futures[name].result) for name in calls]
+
+
+def wrap_all(run, calls, max_workers=None):
+    return run({name: partial(caught, call) for name, call in calls.items()}, max_workers)
+
+
+def all_as_they_end(calls, max_workers=None):
+    return wrap_all(run_as_they_end, wrapped_in_a_loop(calls), max_workers)
+
+
+def all_raising(calls, max_workers=None):
+    return run_on_threads(calls, max_workers)
+
+
+def all_by_truth(calls, max_workers=None):
+    with ThreadPoolExecutor(max_workers) as pool:
+        futures = [pool.submit(call) for call in wrapped_in_a_loop(calls).values()]
+    return [future.exception() or future.result() for future in futures]
+
+
+def all_that_succeed(calls, max_workers=None):
+    return [each for each in wrap_all(run_on_threads, calls, max_workers) if not isinstance(each, Exception)]
+
+
+def all_in_turn(calls, max_workers=None):
+    return wrap_all(run_in_turn, wrapped_in_a_loop(calls), max_workers)
+
+
+def all_in_pairs(calls, max_workers=None):
+    return wrap_all(run_in_pairs, wrapped_in_a_loop(calls), max_workers)
+
+
+def all_on_four(calls, max_workers=None):
+    return wrap_all(run_on_four, wrapped_in_a_loop(calls), max_workers)
+
+
+def all_without_limit(calls, max_workers=None):
+    return wrap_all(run_on_threads, calls)
+
+
+def all_without_context(calls, max_workers=None):
+    return wrap_all(run_by_map, calls, max_workers)
+
+
+def all_and_leave(calls, max_workers=None):
+    return wrap_all(run_and_leave, wrapped_in_a_loop(calls), max_workers)
+
+
+def all_true_ones(calls, max_workers=None):
+    return [each for each in all_by_futures(calls, max_workers) if each or isinstance(each, Exception)]
+
+
+def all_one_each(calls, max_workers=None):
+    return wrap_all(run_one_each, wrapped_in_a_loop(calls), max_workers)
+
+
 # --- ADD
 
 
@@ -1043,6 +1119,29 @@ ANSWERS = {
             "the resource really used": [Wrong(cancel_on_a_thread, "pools of 1, 2 and 3")],
             "clean-up": [Wrong(cancel_and_count, "no futures")],
         },
+    ),
+    "RUN_ALL": row(
+        {
+            "other right shapes": [Right(all_by_futures), Right(all_by_asking), Right(all_by_truth)],
+            "order": [Wrong(all_as_they_end, "the first ends last")],
+            "failure": [
+                Wrong(all_raising, "two calls that fail"),
+                Wrong(all_that_succeed, "two calls that fail"),
+            ],
+            "empty input": [Wrong(all_one_each, "no calls at all")],
+            "falsy results": [Wrong(all_true_ones, "count as false")],
+            "one straggler": [
+                Wrong(all_in_turn, "the first ends last", SOON),
+                Wrong(all_in_pairs, "the first ends last", SOON),
+            ],
+            "the limit at three values": [
+                Wrong(all_on_four, "2, 3 and 5", SOON),
+                Wrong(all_without_limit, "whether more than"),
+            ],
+            "the resource really used": [Wrong(all_without_context, "set a context variable")],
+            "clean-up": [Wrong(all_and_leave, "threads that are left")],
+        },
+        cancellation_from_outside=FROM_OUTSIDE,
     ),
     "WHICH_OVERLAP": prediction("ACE", "ace", "a, c, e", ["a", "c", "e"]),
     "WHICH_BEGIN": prediction("ABC", "abc", "a b c", ["a", "b", "c"]),
