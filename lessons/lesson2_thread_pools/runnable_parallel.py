@@ -52,9 +52,10 @@ class RunnableParallel:
         return dict(zip(calls, await run_as_tasks(calls)))
 
     def batch(self, inputs):
-        """Call `invoke` with every input, on threads; return the list of results in the inputs' order.
+        """Call `self.invoke` with every input, by `run_on_threads`; return the results in the inputs' order.
 
-        A single input stays in the caller's thread. Raises TypeError if `inputs` is not a list.
+        A single input stays in the caller's thread. Raises TypeError, which names the type, if `inputs`
+        is not a list.
         """
         if not isinstance(inputs, list):
             raise TypeError(f"inputs is a {type(inputs).__name__}; it must be a list")

@@ -16,7 +16,10 @@ class Future:
         self.error = None
 
     def run(self, function, *args):
-        """Call `function(*args)` and keep what comes of it: the value or the exception."""
+        """Call `function(*args)`; keep what it returns as `value`, or what it raises as `error`.
+
+        Then set `done`. No exception of any kind leaves this method: it would end the thread.
+        """
         try:
             self.value = function(*args)
         except BaseException as error:
@@ -42,6 +45,11 @@ class ThreadPool:
             worker.start()
 
     def work(self):
+        """Take items from `queue` and run them, one after the other, until one is None, the stop sign.
+
+        An item is (future, function, args): `future.run(function, *args)` makes the call.
+        Each worker runs this method.
+        """
         while (item := self.queue.get()) is not None:
             future, function, args = item
             future.run(function, *args)

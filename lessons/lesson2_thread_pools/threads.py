@@ -58,6 +58,15 @@ def run_on(executor, calls):
         failed.clear()
 
 
+def in_context(calls):
+    """Return a dict with the same names, in which each call runs in a copy of the present context.
+
+    calls: dict of name to function without arguments. None of them is called here. Each has a copy
+    of its own, for two threads cannot be inside one context at the same time.
+    """
+    return {name: partial(copy_context().run, call) for name, call in calls.items()}
+
+
 def run_on_threads(calls, max_workers=None):
     """Run every call on a thread of a new pool, in a copy of the caller's context.
 
@@ -65,5 +74,4 @@ def run_on_threads(calls, max_workers=None):
     max_workers: how many may run at the same time; None: min(32, number of CPUs + 4).
     Returns and raises what `run_on` does. No thread is left behind.
     """
-    in_context = {name: partial(copy_context().run, call) for name, call in calls.items()}
-    return run_on(Pool(max_workers), in_context)
+    return run_on(Pool(max_workers), in_context(calls))

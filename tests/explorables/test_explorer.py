@@ -389,7 +389,7 @@ def numbers(line):
 
 
 def test_waves_and_peak_are_as_the_rule_says():
-    lines = explorer("2_thread_pools")
+    lines = explorer("2c_deeper")
     assert len(lines) == 24
     for branches, pool_size, waves, peak in map(numbers, lines):
         assert (waves, peak) == (math.ceil(branches / pool_size), min(branches, pool_size))

@@ -20,9 +20,12 @@ import pytest
 import lessons
 from lessons.lesson2_thread_pools import exercises, threads
 from lessons.lesson2_thread_pools.branches import count_primes, process_id
+from lessons.lesson2_thread_pools.first_versions import cancel_queued
+from lessons.lesson2_thread_pools.first_versions import run_on_threads as first_run_on_threads
+from lessons.lesson2_thread_pools.in_flight import InFlight
 from lessons.lesson2_thread_pools.runnable_parallel import RunnableParallel
 from lessons.lesson2_thread_pools.thread_pool import Future, ThreadPool
-from lessons.lesson2_thread_pools.threads import run_on, run_on_threads
+from lessons.lesson2_thread_pools.threads import in_context, run_on, run_on_threads
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -117,6 +120,55 @@ def test_a_pool_that_is_shut_down_takes_no_calls():
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shut down: it takes no more calls"):
         pool.submit(len, "text")
+
+
+# --- on the way to run_on_threads
+
+
+def test_the_first_version_gives_what_the_last_does_but_lets_the_queue_run():
+    made = []
+    calls = {"fails": fail, **{number: partial(made.append, number) for number in range(5)}}
+    assert first_run_on_threads({"a": int, "b": str}) == run_on_threads({"a": int, "b": str}) == [0, ""]
+    with pytest.raises(ValueError, match="no answer"):
+        first_run_on_threads(calls, max_workers=1)
+    assert made == [0, 1, 2, 3, 4]
+
+
+def test_a_failure_cancels_what_is_queued():
+    go_on, made = threading.Event(), []
+
+    def fail_later():
+        go_on.wait(PATIENCE)
+        fail()
+
+    with ThreadPoolExecutor(1) as pool:
+        futures = [pool.submit(fail_later), *(pool.submit(made.append, number) for number in range(5))]
+        for future in futures:
+            future.add_done_callback(partial(cancel_queued, futures=futures))
+        go_on.set()
+    assert made == []
+    assert [future.cancelled() for future in futures] == [False, *[True] * 5]
+
+
+def test_the_counter_counts_all_threads():
+    counter, meet = InFlight(), meeting(8)
+
+    def call():
+        with counter:
+            meet()
+
+    run_on_threads({number: call for number in range(8)}, max_workers=8)
+    assert (counter.now, counter.peak) == (0, 8)
+
+
+def test_a_call_in_context_sees_what_was_set_before():
+    def run():
+        USER.set("Ada")
+        calls = in_context({"asks": USER.get})
+        USER.set("Bob")
+        return calls["asks"](), USER.get()
+
+    assert copy_context().run(run) == ("Ada", "Bob")
 
 
 # --- run_on_threads
