@@ -4,7 +4,10 @@
         LLMClient(server.url).chat("sentiment: Great battery, poor strap.")
 
 In a notebook, `server = start_llm_server(...)` in one cell and `server.stop()` in a later one do
-the same. The service is reached from this machine only and needs no key. It refuses the pages of web
+the same. It has the faults of real life on request: limits on how many and how fast, latencies that
+vary, refusals, failures, lost connections. Which requests these meet follows from the options alone.
+
+The service is reached from this machine only and needs no key. It refuses the pages of web
 sites, which name a foreign Host or Origin. Its process ends with the one that started it, however that
 one ends.
 """
@@ -22,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection
+from random import Random
 from typing import Any
 
 from aiohttp import HttpVersion11, web
@@ -43,8 +47,12 @@ class Stats:
     in_flight: requests accepted and not yet answered, at this moment.
     peak: the largest number of them at one moment.
     served: complete answers.
-    refused: requests beyond a limit (status 429) or given up at the gate (status 503).
+    refused: requests beyond a limit, or refused by `refuse_every` (status 429), or given up at the gate
+        (status 503).
+    failed: requests that `fail_every` let fail (status 500 or 503).
+    cut: requests whose connection `cut_every` cut, before the answer or in the middle of it.
     abandoned: requests whose client hung up before the answer was complete.
+    received: all of these requests, those in flight among them. A malformed one (status 400) is no request.
     """
 
     in_flight: int = 0
@@ -52,46 +60,90 @@ class Stats:
     served: int = 0
     refused: int = 0
     abandoned: int = 0
+    failed: int = 0
+    cut: int = 0
+
+    @property
+    def received(self) -> int:
+        return self.in_flight + self.served + self.refused + self.failed + self.cut + self.abandoned
 
 
 def start_llm_server(
     *,
-    latency: float = 0.1,
+    latency: float | tuple[float, float] = 0.1,
+    seed: int = 0,
     max_in_flight: int | None = None,
     requests_per_second: float | None = None,
     burst: int | None = None,
+    tokens_per_second: float | None = None,
+    token_burst: int | None = None,
+    refuse_every: int | None = None,
+    fail_every: int | None = None,
+    cut_every: int | None = None,
     gate: int | None = None,
     patience: float = 10.0,
 ) -> LLMServer:
     """Start the service; return it as an `LLMServer`, ready for requests.
 
-    latency: seconds an answer takes, from 0 to 3600; a streamed one spreads its tokens over them.
+    latency: seconds an answer takes, from 0 to 3600; a streamed one spreads its tokens over them. A pair,
+        the least and the most: each answer takes a time of its own between them.
+    seed: what these times are drawn with; the same seed gives the same times, one request after another.
     max_in_flight: how many requests the service works on at a time, 1 or more; None: any number.
     requests_per_second: permits that its token bucket gains a second, from 0.001 to 1,000,000;
         each request takes one. None: no rate limit.
     burst: permits that the bucket holds, 1 or more; None: what it gains in a second, at least 1.
+    tokens_per_second, token_burst: the same for the tokens of the texts, in a bucket of its own. A request
+        takes as many as its `usage` will say. One with more than the bucket holds is never answered.
+    refuse_every: of the requests within all limits, every one with a number divisible by this gets
+        status 429, as where others share the limit. 1 or more; None: none is.
+    cut_every: the connection of every such request is cut once its latency is over, before the answer
+        and in the middle of it in turn.
+    fail_every: every such request gets status 500 or 503, in turn, once its latency is over. Where
+        several of the three fall on one request, the first that is named here holds.
     gate: no request is answered before this many are in flight; then the gate stays open, until
         the counters are reset. None: no gate.
     patience: seconds, from 0 to 3600, after which a request held by the gate gets status 503.
-    A request beyond a limit gets status 429 and a Retry-After.
+    A request beyond a limit gets status 429 and a Retry-After. With a rate limit, each answer says in
+    OpenAI's `x-ratelimit` headers how much is left.
     Raises ValueError for arguments other than these, RuntimeError if the process does not start.
     """
-    for name, value in ("max_in_flight", max_in_flight), ("burst", burst), ("gate", gate):
+    whole = {
+        "max_in_flight": max_in_flight,
+        "burst": burst,
+        "token_burst": token_burst,
+        "refuse_every": refuse_every,
+        "fail_every": fail_every,
+        "cut_every": cut_every,
+        "gate": gate,
+    }
+    for name, value in whole.items():
         if value is not None and (type(value) is not int or value < 1):
             raise ValueError(f"{name} must be an int of 1 or more, or None, not {value!r}")
-    _require_between("latency", latency, 0, 3600)
+    if type(seed) is not int:
+        raise ValueError(f"seed must be an int, not {seed!r}")
+    _require_latency(latency)
     _require_between("patience", patience, 0, 3600)
-    if requests_per_second is not None:
-        _require_between("requests_per_second", requests_per_second, 0.001, 1_000_000)
-    elif burst is not None:
-        raise ValueError(f"burst={burst} needs requests_per_second, which is None: there is no rate limit")
+    for name, rate, held_name, held in (
+        ("requests_per_second", requests_per_second, "burst", burst),
+        ("tokens_per_second", tokens_per_second, "token_burst", token_burst),
+    ):
+        if rate is not None:
+            _require_between(name, rate, 0.001, 1_000_000)
+        elif held is not None:
+            raise ValueError(f"{held_name}={held} needs {name}, which is None: there is no such rate limit")
     if gate and max_in_flight and gate > max_in_flight:
         raise ValueError(f"gate={gate} would never open: it must be at most max_in_flight={max_in_flight}")
     return LLMServer(
         latency=latency,
+        seed=seed,
         max_in_flight=max_in_flight,
         requests_per_second=requests_per_second,
         burst=burst,
+        tokens_per_second=tokens_per_second,
+        token_burst=token_burst,
+        refuse_every=refuse_every,
+        fail_every=fail_every,
+        cut_every=cut_every,
         gate=gate,
         patience=patience,
     )
@@ -132,7 +184,7 @@ class LLMServer:
         return Stats(**self._ask("GET", "/stats"))
 
     def reset(self) -> None:
-        """Set the counters back, refill the token bucket and close the gate. Raises as `stats` does."""
+        """Set the service back to how it started: counters, buckets, faults, gate. Raises as `stats` does."""
         self._ask("POST", "/stats/reset")
 
     def stop(self) -> None:
@@ -145,6 +197,17 @@ class LLMServer:
         with closing(HTTPConnection(HOST, self._port, timeout=60)) as connection:
             connection.request(method, path)
             return json.load(connection.getresponse())
+
+
+def _require_latency(latency: float | tuple[float, float]) -> None:
+    if not isinstance(latency, tuple):
+        return _require_between("latency", latency, 0, 3600)
+    if len(latency) != 2:
+        raise ValueError(f"latency must be a number or a pair of them, not {latency!r}")
+    for end in latency:
+        _require_between("each end of latency", end, 0, 3600)
+    if latency[0] > latency[1]:
+        raise ValueError(f"latency must be a pair of the least and the most seconds, not {latency!r}")
 
 
 def _require_between(name: str, value: float, low: float, high: float) -> None:
@@ -177,17 +240,32 @@ class Problem(Exception):
 
 
 class Refusal(Problem):
-    """A request that the service could answer `retry_after` seconds later."""
+    """A request that the service could answer `retry_after` seconds later; never, if that is infinite.
 
-    def __init__(self, status: int, message: str, retry_after: float) -> None:
+    limit: what it is at, "requests" or "tokens".
+    """
+
+    def __init__(self, status: int, message: str, retry_after: float, limit: str = "requests") -> None:
         code = "rate_limit_exceeded" if status == 429 else "gate_closed"
-        milliseconds = max(1, math.ceil(retry_after * 1000))
-        # HTTP has whole seconds only; the second header is OpenAI's, which its package prefers.
-        headers = {
-            "Retry-After": str(math.ceil(milliseconds / 1000)),
-            "retry-after-ms": str(milliseconds),
-        }
-        super().__init__(status, message, kind="requests", code=code, headers=headers)
+        headers = {}
+        if retry_after < math.inf:
+            milliseconds = max(1, math.ceil(retry_after * 1000))
+            # HTTP has whole seconds only; the second header is OpenAI's, which its package prefers.
+            headers["Retry-After"] = str(math.ceil(milliseconds / 1000))
+            headers["retry-after-ms"] = str(milliseconds)
+        super().__init__(status, message, kind=limit, code=code, headers=headers)
+
+
+class Failure(Problem):
+    """A request that `fail_every` lets fail."""
+
+    def __init__(self, status: int) -> None:
+        message = {500: "The service failed.", 503: "The service is overloaded."}[status]
+        super().__init__(status, f"{message} Try again later.", kind="server_error")
+
+
+class Cut(Exception):
+    """A connection that `cut_every` cuts. `Connection.handle_error` does so."""
 
 
 @dataclass
@@ -250,32 +328,71 @@ def reply(prompt: str) -> list[str]:
 
 
 class TokenBucket:
-    """A rate limit: holds up to `burst` permits, gains `rate` a second, and every request takes one."""
+    """A rate limit: holds up to `burst` permits and gains `rate` a second.
 
-    def __init__(self, rate: float, burst: int) -> None:
-        self.rate, self.burst = rate, burst
-        self.permits, self.time = float(burst), -math.inf
+    kind: what the permits are for, "requests" or "tokens".
+    """
 
-    def take(self, now: float) -> float:
-        """Take a permit and return 0.0, or take none and return the seconds until there is one."""
+    def __init__(self, rate: float, burst: int | None = None, kind: str = "requests") -> None:
+        self.rate, self.burst, self.kind = rate, burst or max(1, int(rate)), kind
+        self.permits, self.time = float(self.burst), -math.inf
+
+    def wait(self, now: float, size: int = 1) -> float:
+        """Return the seconds until `size` permits are there; 0.0: they are. Infinite: they never will be."""
         self.permits = min(self.burst, self.permits + (now - self.time) * self.rate)
         self.time = now
-        if self.permits < 1:
-            return (1 - self.permits) / self.rate
-        self.permits -= 1
-        return 0.0
+        return math.inf if size > self.burst else max(0.0, (size - self.permits) / self.rate)
+
+    def take(self, size: int = 1) -> None:
+        """Take `size` permits, which are there."""
+        self.permits -= size
+
+    def headers(self, now: float) -> dict[str, str]:
+        """Return what OpenAI's documentation says about a rate limit: its size, what is left, when all is."""
+        self.wait(now)
+        left = {"limit": self.burst, "remaining": math.floor(self.permits)}
+        reset = duration((self.burst - self.permits) / self.rate)
+        return {
+            f"x-ratelimit-{name}-{self.kind}": str(value) for name, value in {**left, "reset": reset}.items()
+        }
+
+
+def duration(seconds: float) -> str:
+    """Return `seconds`, rounded up to milliseconds, as OpenAI's headers have them: "20ms", "1.5s", "6m0s"."""
+    milliseconds = math.ceil(seconds * 1000)
+    if 0 < milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    longer = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{longer}{milliseconds / 1000:g}s"
+
+
+@dataclass
+class Fate:
+    """What becomes of a request that was let in: how long it takes, and what fault it meets, if any."""
+
+    latency: float
+    failure: int | None = None  # status
+    cut: str | None = None  # "before" the answer or in the "middle" of it
 
 
 @dataclass
 class Service:
-    """The service itself: what it answers, its limits and its counters. See `start_llm_server`."""
+    """The service itself: what it answers, its limits, faults and counters. See `start_llm_server`."""
 
-    latency: float
-    max_in_flight: int | None
-    requests_per_second: float | None
-    burst: int | None
-    gate: int | None
-    patience: float
+    latency: float | tuple[float, float] = 0
+    seed: int = 0
+    max_in_flight: int | None = None
+    requests_per_second: float | None = None
+    burst: int | None = None
+    tokens_per_second: float | None = None
+    token_burst: int | None = None
+    refuse_every: int | None = None
+    fail_every: int | None = None
+    cut_every: int | None = None
+    gate: int | None = None
+    patience: float = 0
 
     def __post_init__(self) -> None:
         self.stats = Stats()
@@ -291,8 +408,18 @@ class Service:
     def reset(self) -> None:
         self.stats = Stats(in_flight=self.stats.in_flight, peak=self.stats.in_flight)
         self.gate_open.clear()
-        rate = self.requests_per_second
-        self.bucket = TokenBucket(rate, self.burst or max(1, int(rate))) if rate else None
+        self.random, self.within_limits = Random(self.seed), 0
+        self.failures, self.cuts = itertools.cycle((500, 503)), itertools.cycle(("before", "middle"))
+        self.buckets = []
+        if self.requests_per_second:
+            self.buckets.append(TokenBucket(self.requests_per_second, self.burst))
+        if self.tokens_per_second:
+            self.buckets.append(TokenBucket(self.tokens_per_second, self.token_burst, "tokens"))
+
+    def rate_headers(self) -> dict[str, str]:
+        """Return what is left of the rate limits, at this moment."""
+        now = time.monotonic()
+        return {name: value for bucket in self.buckets for name, value in bucket.headers(now).items()}
 
     async def chat(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer POST /v1/chat/completions."""
@@ -301,58 +428,112 @@ class Service:
         head = {"id": f"chatcmpl-{next(self.numbers)}", "created": int(time.time()), "model": chat.model}
         asked, answered = len(chat.prompt.split()), len(tokens)
         usage = {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+        try:
+            async with self.under_way(asked + answered) as fate:
+                if fate.failure or fate.cut == "before" or not chat.stream:
+                    await asyncio.sleep(fate.latency)
+                if fate.failure:
+                    raise Failure(fate.failure)
+                if fate.cut == "before":
+                    raise Cut
+                if chat.stream:
+                    shown = usage if chat.wants_usage else None
+                    response = await self.stream(request, head, tokens, shown, fate)
+                else:
+                    message = {"role": "assistant", "content": "".join(tokens)}
+                    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                    whole = {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+                    response = await self.whole(request, json.dumps(whole).encode(), fate)
+        except Problem as problem:
+            problem.headers = {**(problem.headers or {}), **self.rate_headers()}
+            raise
         if chat.stream:
-            return await self.stream(request, head, tokens, usage if chat.wants_usage else None)
-        async with self.under_way():
-            await asyncio.sleep(self.latency)
-        message = {"role": "assistant", "content": "".join(tokens)}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+            # Sent once the request is counted: a client that has its answer finds the counters right.
+            await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def whole(self, request: web.BaseRequest, body: bytes, fate: Fate) -> web.StreamResponse:
+        """Return the answer in one piece; it is sent once the request is counted."""
+        if not fate.cut:
+            return web.Response(body=body, content_type="application/json", headers=self.rate_headers())
+        length = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        response = web.StreamResponse(headers={**length, **self.rate_headers()})
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
+        raise Cut
 
     async def stream(
-        self, request: web.BaseRequest, head: dict, tokens: list[str], usage: dict | None
+        self, request: web.BaseRequest, head: dict, tokens: list[str], usage: dict | None, fate: Fate
     ) -> web.StreamResponse:
         """Answer as server-sent events: a chunk a token, and `usage` in a last one, if it is wanted."""
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **self.rate_headers()})
 
         async def send(delta: dict, finish_reason: str | None = None, **more: Any) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
             chunk = {**head, "object": "chat.completion.chunk", "choices": [choice], **more}
             await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
 
-        async with self.under_way():
-            await response.prepare(request)
-            await send({"role": "assistant", "content": ""})
-            for token in tokens:
-                await asyncio.sleep(self.latency / len(tokens))
-                await send({"content": token})
-            await send({}, "stop")
-            if usage:
-                await send({}, choices=[], usage=usage)
-        # Sent once the request is counted: a client that has its answer finds the counters right.
-        await response.write(b"data: [DONE]\n\n")
+        await response.prepare(request)
+        await send({"role": "assistant", "content": ""})
+        for token in tokens[: (len(tokens) + 1) // 2] if fate.cut else tokens:
+            await asyncio.sleep(fate.latency / len(tokens))
+            await send({"content": token})
+        if fate.cut:
+            raise Cut
+        await send({}, "stop")
+        if usage:
+            await send({}, choices=[], usage=usage)
         return response
 
     @asynccontextmanager
-    async def under_way(self) -> AsyncIterator[None]:
-        """Let a request in, or raise Refusal; count it as in flight while the block answers it."""
-        limit = self.max_in_flight
-        if limit and self.stats.in_flight >= limit:
-            raise Refusal(429, f"{limit} requests are in flight, the most allowed.", self.latency)
-        delay = self.bucket.take(time.monotonic()) if self.bucket else 0.0
-        if delay:
-            raise Refusal(429, f"More than {self.requests_per_second:g} requests a second.", delay)
+    async def under_way(self, size: int) -> AsyncIterator[Fate]:
+        """Let a request of `size` tokens in, or raise Refusal; it is in flight while the block answers it."""
+        fate = self.let_in(size)
         self.stats.in_flight += 1
         self.stats.peak = max(self.stats.peak, self.stats.in_flight)
         try:
             await self.pass_gate()
-            yield
+            yield fate
             self.stats.served += 1
+        except Cut:
+            self.stats.cut += 1
+            raise
         except (asyncio.CancelledError, ConnectionError):
             self.stats.abandoned += 1
             raise
         finally:
             self.stats.in_flight -= 1
+
+    def let_in(self, size: int) -> Fate:
+        """Take what a request needs of the limits and return what becomes of it, or raise Refusal."""
+        limit, now = self.max_in_flight, time.monotonic()
+        low, high = self.latency if isinstance(self.latency, tuple) else (self.latency, self.latency)
+        if limit and self.stats.in_flight >= limit:
+            raise Refusal(429, f"{limit} requests are in flight, the most allowed.", (low + high) / 2)
+        sizes = {"requests": 1, "tokens": size}
+        waits = {bucket: bucket.wait(now, sizes[bucket.kind]) for bucket in self.buckets}
+        if any(waits.values()):
+            bucket = max(waits, key=waits.__getitem__)
+            if waits[bucket] == math.inf:
+                said = f"This request needs {size} tokens, and {bucket.burst} are the most allowed."
+            else:
+                said = f"More than {bucket.rate:g} {bucket.kind} a second."
+            raise Refusal(429, said, waits[bucket], bucket.kind)
+        for bucket in self.buckets:
+            bucket.take(sizes[bucket.kind])
+        self.within_limits += 1
+        fate = Fate(self.random.uniform(low, high))
+        if self.meets(self.refuse_every):
+            raise Refusal(429, "Others have used up the limit.", fate.latency)
+        if self.meets(self.cut_every):
+            fate.cut = next(self.cuts)
+        elif self.meets(self.fail_every):
+            fate.failure = next(self.failures)
+        return fate
+
+    def meets(self, every: int | None) -> bool:
+        """Whether the newest request within the limits is one of `every` so many."""
+        return every is not None and self.within_limits % every == 0
 
     async def pass_gate(self) -> None:
         """Wait until as many requests are in flight as the gate wants. Raises Refusal after `patience`."""
@@ -389,6 +570,7 @@ class Service:
             return await methods[request.method](request)
         except Problem as problem:
             self.stats.refused += isinstance(problem, Refusal)
+            self.stats.failed += isinstance(problem, Failure)
             return problem.response()
 
     async def run(self) -> None:
@@ -453,6 +635,8 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, Cut):
+            raise ConnectionError("the connection is to be cut")
         self.log_exception("The LLM server failed", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the answer is sent: closing the connection is all that is left")

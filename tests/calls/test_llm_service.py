@@ -13,7 +13,8 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from http.client import HTTPConnection, HTTPResponse
+from http.client import BadStatusLine, HTTPConnection, HTTPResponse, IncompleteRead
+from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -379,7 +380,7 @@ def test_what_no_client_sends_is_answered_in_shape_and_prints_nothing(capfd):
 @contextmanager
 def service_here(capfd):
     """A service in a thread of this process, to be changed as a client cannot; yields it and its address."""
-    service, loop = module.Service(0, None, None, None, None, 0), asyncio.new_event_loop()
+    service, loop = module.Service(), asyncio.new_event_loop()
     running = loop.create_task(service.run())
 
     def run():
@@ -463,16 +464,252 @@ def test_requests_beyond_the_rate_are_refused():
 
 def test_a_bucket_holds_a_second_of_permits_by_default():
     for rate, burst in (SLOW, 1), (1000, 1000):
-        service = module.Service(0, None, rate, None, None, 0)
-        assert service.bucket.burst == burst
+        service = module.Service(requests_per_second=rate)
+        assert service.buckets[0].burst == burst
 
 
 def test_a_token_bucket_refills_with_time_up_to_its_burst():
     bucket = TokenBucket(rate=2, burst=3)
-    assert [bucket.take(10.0) for _ in range(5)] == [0, 0, 0, 0.5, 0.5]
-    assert bucket.take(10.25) == 0.25
-    assert [bucket.take(10.5), bucket.take(10.5)] == [0, 0.5]
-    assert [bucket.take(99.0) for _ in range(4)] == [0, 0, 0, 0.5]
+
+    def take(now, size=1):
+        wait = bucket.wait(now, size)
+        if not wait:
+            bucket.take(size)
+        return wait
+
+    assert [take(10.0) for _ in range(5)] == [0, 0, 0, 0.5, 0.5]
+    assert take(10.25) == 0.25
+    assert [take(10.5), take(10.5)] == [0, 0.5]
+    assert [take(99.0) for _ in range(4)] == [0, 0, 0, 0.5]
+    assert [take(199.0, 2), take(199.0, 2), take(199.0, 4)] == [0, 0.5, math.inf]
+
+
+def rates(headers):
+    return {name: value for name, value in headers.items() if name.startswith("x-ratelimit-")}
+
+
+def test_each_answer_says_what_is_left_of_the_limits():
+    limits = {"requests_per_second": SLOW, "burst": 3, "tokens_per_second": SLOW, "token_burst": 12}
+    seen = []
+    with llm_server(latency=0, **limits) as server:
+        for stream in (False, True, False):
+            status, headers, _ = ask(server, question("one two", stream=stream))  # and two come back
+            left = rates(headers)
+            assert left.pop("x-ratelimit-reset-requests").endswith("s")
+            assert left.pop("x-ratelimit-reset-tokens").endswith("s")
+            seen.append((status, *left.values()))
+        assert rates(ask(server, question(model=None))[1]) == {}  # no request at all
+        status, headers, _ = ask(server)
+        assert (status, rates(headers)["x-ratelimit-remaining-requests"]) == (429, "0")
+    assert list(left) == [
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-tokens",
+    ]
+    assert seen == [(200, "3", str(2 - n), "12", str(8 - 4 * n)) for n in range(3)]
+
+
+def test_without_a_rate_limit_nothing_is_said_of_one(server):
+    assert rates(ask(server)[1]) == {}
+    with llm_server(latency=0, tokens_per_second=1000) as server:
+        assert len(rates(ask(server)[1])) == 3
+
+
+def test_the_headers_say_when_the_bucket_is_full_again():
+    bucket = TokenBucket(rate=2, burst=60)
+    assert bucket.headers(10.0)["x-ratelimit-reset-requests"] == "0s"
+    bucket.take(3)
+    assert bucket.headers(10.0) == {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "57",
+        "x-ratelimit-reset-requests": "1.5s",
+    }
+    assert bucket.headers(10.75) == {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "58",
+        "x-ratelimit-reset-requests": "750ms",
+    }
+
+
+DURATIONS = {
+    0: "0s",
+    0.0001: "1ms",
+    0.02: "20ms",
+    0.9999: "1s",
+    8.64: "8.64s",
+    59.9999: "1m0s",
+    86.4: "1m26.4s",
+    360: "6m0s",
+    3600: "1h0m0s",
+    90061.001: "25h1m1.001s",
+}
+
+
+@pytest.mark.parametrize(("seconds", "text"), DURATIONS.items())
+def test_durations_are_written_as_openai_writes_them(seconds, text):
+    assert module.duration(seconds) == text
+
+
+def test_tokens_beyond_the_rate_are_refused():
+    with llm_server(latency=0, tokens_per_second=SLOW, token_burst=12) as server:
+        assert ask(server, question("one two three four five"))[0] == 200  # ten tokens with the answer
+        status, headers, body = ask(server, question("one two"))
+        error = json.loads(body)["error"]
+        assert (status, error["type"], error["code"]) == (429, "tokens", "rate_limit_exceeded")
+        assert 0.99 / SLOW < int(headers["retry-after-ms"]) / 1000 <= 2 / SLOW
+        assert ask(server, question("one"))[0] == 200  # it is short enough
+        assert server.stats() == Stats(peak=1, served=2, refused=1)
+
+
+def test_what_is_refused_takes_nothing_from_either_bucket():
+    limits = {"requests_per_second": SLOW, "burst": 2, "tokens_per_second": SLOW, "token_burst": 4}
+    with llm_server(latency=0, **limits) as server:
+        assert ask(server, question("one"))[0] == 200
+        status, headers, _ = ask(server, question("one two"))
+        assert (status, headers["x-ratelimit-remaining-requests"]) == (429, "1")
+        assert ask(server, question("one"))[0] == 200
+        status, headers, body = ask(server, question("one"))  # both buckets are empty
+        assert (status, json.loads(body)["error"]["type"]) == (429, "tokens")  # for which it takes longer
+
+
+def test_a_request_larger_than_the_limit_is_told_of_no_time():
+    with llm_server(latency=0, tokens_per_second=1000, token_burst=9) as server:
+        status, headers, body = ask(server, question("one two three four five"))
+        assert (status, "Retry-After" in headers, "retry-after-ms" in headers) == (429, False, False)
+        assert "needs 10 tokens, and 9 are the most" in json.loads(body)["error"]["message"]
+
+
+# Its faults
+
+
+def outcome(server, stream=False):
+    """How a request ends: its status; "cut" before the answer; "cut in the middle"."""
+    with closing(connect(server)) as connection:
+        connection.request("POST", PATH, question("one two three four", stream=stream))
+        try:
+            response = connection.getresponse()
+        except (ConnectionError, BadStatusLine):
+            return "cut"
+        try:
+            body = response.read()
+        except (ConnectionError, IncompleteRead) as error:
+            body = getattr(error, "partial", b"")
+            assert response.status == 200 and (b"chatcmpl" in body) and not body.endswith(b"[DONE]\n\n")
+            return "cut in the middle"
+        if response.status == 500 or response.status == 503:
+            error = json.loads(body)["error"]
+            assert (error.keys(), error["type"]) == (ERROR_SHAPE, "server_error")
+        return response.status
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_faults_meet_requests_by_their_number(stream, capfd):
+    failures, cuts = cycle([500, 503]), cycle(["cut", "cut in the middle"])
+    expected = [
+        429
+        if number % 5 == 0
+        else next(cuts)
+        if number % 4 == 0
+        else next(failures)
+        if number % 3 == 0
+        else 200
+        for number in range(1, 25)
+    ]
+    with llm_server(latency=0, fail_every=3, cut_every=4, refuse_every=5) as server:
+        for _ in range(2):
+            server.reset()
+            assert [outcome(server, stream) for _ in range(24)] == expected
+            stats = server.stats()
+            assert stats == Stats(
+                peak=1,
+                served=expected.count(200),
+                refused=expected.count(429),
+                failed=expected.count(500) + expected.count(503),
+                cut=expected.count("cut") + expected.count("cut in the middle"),
+            )
+            assert stats.received == 24
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_tokens_before_a_cut_come():
+    with llm_server(latency=0, cut_every=1) as server:
+        assert [outcome(server, stream=True) for _ in range(2)] == ["cut", "cut in the middle"]
+        server.reset()
+        outcome(server)
+        with sent(server, post(question("one two three four", stream=True))) as connection:
+            came = b"".join(iter(lambda: connection.recv(100_000), b""))
+        assert b'"one "' in came and b'"two "' in came and b"three" not in came
+        assert server.stats() == Stats(peak=1, cut=2)
+
+
+def test_a_refusal_out_of_turn_says_when_to_come_back():
+    with llm_server(latency=7, refuse_every=1) as server:
+        assert_refused(ask(server), 7, 7)
+        assert server.stats() == Stats(refused=1)
+
+
+def test_only_requests_within_the_limits_are_numbered():
+    with llm_server(latency=0, requests_per_second=SLOW, burst=1, fail_every=2) as server:
+        assert [outcome(server) for _ in range(3)] == [200, 429, 429]
+        assert server.stats() == Stats(peak=1, served=1, refused=2)
+
+
+def test_a_client_that_hangs_up_before_a_fault_has_abandoned():
+    with llm_server(latency=HOUR, fail_every=2, cut_every=3) as server:
+        for count in range(1, 4):
+            connection = ask_without_waiting(server, question(stream=count == 1))
+            wait_until(lambda: server.stats().in_flight == 1)
+            assert server.stats().received == count
+            connection.close()
+            wait_until(lambda: server.stats().in_flight == 0)
+            assert server.stats() == Stats(peak=1, abandoned=count)
+
+
+def test_the_counters_add_up():
+    options = {"max_in_flight": 5, "requests_per_second": 500, "burst": 5, "latency": (0, 0.02), "seed": 3}
+    with llm_server(**options, refuse_every=11, fail_every=7, cut_every=5) as server:
+        with ThreadPoolExecutor(10) as pool:
+            ends = list(pool.map(lambda number: outcome(server, number % 2 == 0), range(200)))
+        stats = server.stats()
+        assert stats.received == stats.served + stats.refused + stats.failed + stats.cut == 200
+        assert (stats.served, stats.refused) == (ends.count(200), ends.count(429))
+        assert (stats.failed, stats.cut) == (
+            ends.count(500) + ends.count(503),
+            ends.count("cut") + ends.count("cut in the middle"),
+        )
+        assert stats.peak <= 5
+
+
+def latencies(count, **options):
+    service = module.Service(**options)
+    return [service.let_in(1).latency for _ in range(count)]
+
+
+def test_latencies_vary_between_two_ends_with_a_seed():
+    found = latencies(100, latency=(1, 3), seed=5)
+    assert 1 <= min(found) < 1.2 < 2.8 < max(found) <= 3
+    assert latencies(100, latency=(1, 3), seed=5) == found
+    assert latencies(100, latency=(1, 3), seed=6) != found
+    assert latencies(3, latency=2) == latencies(3, latency=(2, 2)) == [2, 2, 2]
+
+
+def test_a_reset_begins_the_faults_and_the_latencies_again():
+    service = module.Service(latency=(0, 1), fail_every=2, cut_every=3)
+    before = [service.let_in(1) for _ in range(5)]
+    assert [fate.failure for fate in before] == [None, 500, None, 503, None]
+    assert [fate.cut for fate in before] == [None, None, "before", None, None]
+    service.reset()
+    assert [service.let_in(1) for _ in range(5)] == before
+
+
+@pytest.mark.parametrize("latency", [0.2, (0.2, 0.2)])
+@pytest.mark.parametrize("fault", ["fail_every", "cut_every"])
+def test_a_fault_takes_the_latency_too(latency, fault):
+    with llm_server(latency=latency, **{fault: 1}) as server:
+        start = time.monotonic()
+        assert outcome(server) in (500, "cut")
+        assert time.monotonic() - start > 0.15  # timers may fire a tick early
 
 
 # Its gate
@@ -551,9 +788,29 @@ def test_a_client_that_hangs_up_in_mid_stream_leaves_the_counters_right():
             ({"requests_per_second": value}, "requests_per_second must be a number from 0.001 to 1,000,000")
             for value in (0, -1, 1e-9, 1e9, "5", True)
         ),
+        ({"tokens_per_second": 0}, "tokens_per_second must be a number from 0.001 to 1,000,000"),
+        *(({"seed": value}, "seed must be an int") for value in (None, "1", 1.0, True)),
+        ({"latency": [1, 2]}, "latency must be a number from 0 to 3,600"),
+        *(
+            ({"latency": value}, "latency must be a number or a pair of them")
+            for value in ((), (1,), (1, 2, 3))
+        ),
+        *(
+            ({"latency": value}, "each end of latency must be a number from 0 to 3,600")
+            for value in ((-1, 1), (0, 3601), ("a", 1), (0, math.nan), (False, 1))
+        ),
+        ({"latency": (2, 1)}, "latency must be a pair of the least and the most seconds"),
         *(
             ({name: value}, f"{name} must be an int of 1 or more, or None")
-            for name in ("max_in_flight", "burst", "gate")
+            for name in (
+                "max_in_flight",
+                "burst",
+                "gate",
+                "token_burst",
+                "refuse_every",
+                "fail_every",
+                "cut_every",
+            )
             for value in (0, -1, 2.5, True, "5")
         ),
     ],
@@ -563,12 +820,15 @@ def test_a_bad_argument_is_named(options, message):
         start_llm_server(**options)
     [value] = options.values()
     assert str(raised.value).startswith(message)
-    assert str(raised.value).endswith(f", not {value!r}")
+    wrong = [value, *value] if isinstance(value, tuple) else [value]
+    assert str(raised.value).endswith(tuple(f", not {part!r}" for part in wrong))
 
 
 def test_arguments_that_contradict_each_other():
     with pytest.raises(ValueError, match="burst=3 needs requests_per_second"):
         start_llm_server(burst=3)
+    with pytest.raises(ValueError, match="token_burst=3 needs tokens_per_second"):
+        start_llm_server(token_burst=3, requests_per_second=1)
     with pytest.raises(ValueError, match="gate=3 would never open: .* max_in_flight=2"):
         start_llm_server(gate=3, max_in_flight=2)
 
