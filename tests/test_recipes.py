@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import aiohttp
 import httpx
 import pytest
 from langchain_core import rate_limiters
@@ -40,6 +41,8 @@ def no_service_but_the_simulated_one(monkeypatch):
     monkeypatch.delenv("OPENAI_API_BASE", raising=False)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "none")
+    yield
+    langchain_openai.chat_models._client_utils._cached_async_httpx_client.cache_clear()
 
 
 @pytest.fixture
@@ -375,6 +378,18 @@ def ask(server, text="hello", **options):
     return run_and_close(main(), model)
 
 
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that openai's client waits between attempts; nobody waits."""
+    seconds = []
+
+    async def sleep(delay):
+        seconds.append(delay)
+
+    monkeypatch.setattr(openai._base_client.anyio, "sleep", sleep)
+    return seconds
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -383,10 +398,14 @@ def ask(server, text="hello", **options):
         ("cut_every", openai.APIConnectionError),
     ],
 )
-def test_chat_openai_sends_a_request_three_times(fault, error):
-    with llm_server(latency=0.001, **{fault: 1}) as server:
+def test_chat_openai_sends_a_request_three_times(fault, error, waits):
+    with llm_server(latency=0.05, **{fault: 1}) as server:
         assert isinstance(ask(server), error)
         assert server.stats().received == 3
+        if fault == "refuse_every":
+            assert waits == [0.05, 0.05]  # as asked, and no more
+        else:
+            assert [0.375 <= waits[0] <= 0.5, 0.75 <= waits[1] <= 1, len(waits)] == [True, True, 2]
         server.reset()
         assert isinstance(ask(server, max_retries=0), error)
         assert server.stats().received == 1
@@ -530,8 +549,10 @@ def test_retries_multiply():
 
 
 def test_timeouts_and_pools_of_the_clients():
-    with llm_server(latency=0) as server:
-        assert model_of(server).root_async_client.timeout is None
+    model = langchain_openai.ChatOpenAI(model="any")
+    assert model.root_async_client.timeout is None
+    assert model.stream_chunk_timeout == 120
+    assert aiohttp.client.DEFAULT_TIMEOUT.total == 300
     assert openai.AsyncOpenAI(api_key="none").timeout.pool == 600
     assert openai.DEFAULT_CONNECTION_LIMITS.max_connections == 1000
     defaults = httpx.AsyncClient()
@@ -566,6 +587,7 @@ def test_a_second_loop_meets_the_connections_of_the_first():
         assert asyncio.run(model.ainvoke("hello")).content == "hello"
         with pytest.raises(RuntimeError, match="Event loop is closed"):
             asyncio.run(model.ainvoke("hello"))
+        assert server.stats().served == 2
 
 
 # Its links
