@@ -222,6 +222,18 @@ def test_the_first_repair_answers_a_hundred_documents(service):
     assert 1 < stats.peak <= 10
 
 
+def test_the_polite_step_hands_over_whole_answers(service):
+    service(latency=0)
+    found, names = page()
+
+    async def main():
+        return [chunk async for chunk in found.chain.astream({"text": "one two three"})]
+
+    chunks = run_and_close(main(), names["model"])
+    assert "".join(chunks) == question("one two three")
+    assert len([chunk for chunk in chunks if chunk]) == 1
+
+
 def test_failures_are_collected_and_what_concerns_all_is_raised(tmp_path):
     found, _ = page()
     response = httpx.Response(400, request=httpx.Request("POST", "http://127.0.0.1"))
