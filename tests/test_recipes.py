@@ -33,6 +33,7 @@ PAGE = Path(__file__).parents[1] / "lessons" / "a_429_at_three.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 HOUR = 3600
+PROMPT = ChatPromptTemplate.from_template("{text}")
 SLOW = 0.001  # requests a second: no permit comes back while a test runs
 
 
@@ -132,7 +133,6 @@ def faults_before(good, cut_every, fail_every, refuse_every):
 
 FAULTS = {"cut_every": 17, "fail_every": 19, "refuse_every": 23}
 LIMITS = {
-    "max_in_flight": 10,
     "requests_per_second": 400,  # the page's 24,000 a minute
     "burst": 10,
     "tokens_per_second": 6_000_000 / 60,
@@ -141,7 +141,7 @@ LIMITS = {
 
 
 def test_a_thousand_documents_are_all_answered_once(service, tmp_path):
-    server = service(latency=(0.005, 0.03), seed=1, **LIMITS, **FAULTS)
+    server = service(latency=(0.01, 0.05), seed=1, **LIMITS, **FAULTS)
     found, names = page()
     path, asked, texts = tmp_path / "answers.jsonl", Asked(), documents(1000)
     chain = found.chain.with_config(callbacks=[asked])
@@ -367,14 +367,68 @@ def test_a_caller_that_is_cancelled_takes_nothing():
     assert (cancelled, round(seconds, 3)) == (True, 1)
 
 
+def ask_politely(answer, questions, permits, per_minute, burst=1000):
+    """Ask `answer` on the virtual clock, all questions together: at which seconds calls began, and the peak."""
+    found, names = page()
+    names["random"] = random.Random(1)
+    began, in_flight = [], Counter()
+
+    async def call(messages):
+        began.append(round(asyncio.get_running_loop().time() - start, 3))
+        in_flight["now"] += 1
+        in_flight["peak"] = max(in_flight["peak"], in_flight["now"])
+        try:
+            return await answer(len(began))
+        finally:
+            in_flight["now"] -= 1
+
+    async def main():
+        nonlocal start
+        start = asyncio.get_running_loop().time()
+        step = found.polite(
+            RunnableLambda(call),
+            asyncio.Semaphore(permits),
+            requests=found.Bucket(per_minute, burst),
+            tokens=found.Bucket(6000, burst=1000),
+            max_tokens=99,
+        )
+        await asyncio.gather(*(step.ainvoke(PROMPT.invoke({"text": "?"})) for _ in range(questions)))
+
+    start = 0.0
+    run_on_virtual_clock(main())
+    return began, in_flight["peak"]
+
+
+async def after_a_second(number):
+    await asyncio.sleep(1)
+
+
+async def refused_at_first(number):
+    await asyncio.sleep(1)
+    if number == 1:
+        raise refusal({"retry-after": "20"})
+
+
+def test_the_polite_step_keeps_to_each_limit():
+    assert ask_politely(after_a_second, 8, permits=3, per_minute=60_000) == ([0, 0, 0, 1, 1, 1, 2, 2], 3)
+    began, _ = ask_politely(after_a_second, 5, permits=10, per_minute=60, burst=2)
+    assert began == [0, 0, 1, 2, 3]
+    began, _ = ask_politely(after_a_second, 12, permits=100, per_minute=60_000)
+    # Each takes 101 tokens, two of them for "Human: ?". A bucket of 1,000 gains a hundred a second.
+    assert began == [0] * 9 + [0.1, 1.11, 2.12]
+
+
+def test_who_waits_for_another_attempt_holds_no_permit():
+    began, _ = ask_politely(refused_at_first, 3, permits=1, per_minute=60_000)
+    assert began[:3] == [0, 1, 2]
+    assert 21 <= began[3] <= 21.5
+
+
 # What the page says of the libraries
 
 
 def model_of(server, **options):
     return langchain_openai.ChatOpenAI(base_url=server.url, api_key="none", model="any", **options)
-
-
-PROMPT = ChatPromptTemplate.from_template("{text}")
 
 
 def ask(server, text="hello", **options):
