@@ -368,7 +368,7 @@ def test_a_caller_that_is_cancelled_takes_nothing():
 
 
 def ask_politely(answer, questions, permits, per_minute, burst=1000):
-    """Ask `answer` on the virtual clock, all questions together: at which seconds calls began, and the peak."""
+    """Ask all questions together, on the virtual clock: at which seconds calls began, and the peak."""
     found, names = page()
     names["random"] = random.Random(1)
     began, in_flight = [], Counter()
