@@ -33,7 +33,14 @@ def pytest_collection_modifyitems(config, items):
 
 
 # Files of tests, longest first. (test_notebooks takes long where there is no browser.)
-LONGEST = ["test_browser_runs", "test_browser", "test_notebooks", "6_at_scale", "3_concurrency_limits"]
+LONGEST = [
+    "test_browser_runs",
+    "test_browser",
+    "test_notebooks",
+    "6_at_scale",
+    "3_concurrency_limits",
+    "test_recipes",
+]
 
 
 def pytest_collection_finish():

@@ -78,8 +78,8 @@ def start_llm_server(
     tokens_per_second: float | None = None,
     token_burst: int | None = None,
     refuse_every: int | None = None,
-    fail_every: int | None = None,
     cut_every: int | None = None,
+    fail_every: int | None = None,
     gate: int | None = None,
     patience: float = 10.0,
 ) -> LLMServer:
@@ -112,8 +112,8 @@ def start_llm_server(
         "burst": burst,
         "token_burst": token_burst,
         "refuse_every": refuse_every,
-        "fail_every": fail_every,
         "cut_every": cut_every,
+        "fail_every": fail_every,
         "gate": gate,
     }
     for name, value in whole.items():
@@ -142,8 +142,8 @@ def start_llm_server(
         tokens_per_second=tokens_per_second,
         token_burst=token_burst,
         refuse_every=refuse_every,
-        fail_every=fail_every,
         cut_every=cut_every,
+        fail_every=fail_every,
         gate=gate,
         patience=patience,
     )
@@ -389,8 +389,8 @@ class Service:
     tokens_per_second: float | None = None
     token_burst: int | None = None
     refuse_every: int | None = None
-    fail_every: int | None = None
     cut_every: int | None = None
+    fail_every: int | None = None
     gate: int | None = None
     patience: float = 0
 
