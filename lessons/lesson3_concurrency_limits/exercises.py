@@ -685,9 +685,6 @@ REPAIR_THE_DEADLOCK = {
 }
 
 
-# --- The exercise of lesson 3d
-
-
 @dataclass
 class Seen:
     """What the calls, the iterator and the reader of a generator have noted."""
