@@ -1,10 +1,464 @@
 """Exercises of lesson 3 as plain data: cases with what is expected, typical wrong answers, hints."""
 
 import asyncio
+import selectors
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
+
+from lessons.lesson3_concurrency_limits import rates
+from lessons.lesson3_concurrency_limits.limits import run_as_tasks_with_limit
+from lessons.lesson3_concurrency_limits.runnable_parallel import RunnableParallel
+from lessons.lesson3_concurrency_limits.semaphore import Semaphore
 
 PATIENCE = 2.0  # seconds that a case waits for code that may never end
+
+# --- Steps and questions of lesson 3
+
+
+TOO_MANY_AT_ONCE = {
+    "title": "Too many at once",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the requests that it works on, and those that came back with an error",
+            "expect": [10, 90],
+            "hint": "A service has to do something with those beyond its ten. Run the next cells and see.",
+        }
+    ],
+    "wrong": [
+        {"answer": [10, 0], "hint": "So ninety would wait at the service. Does this one have a queue?"},
+        {"answer": [100, 0], "hint": "It works on ten at a time."},
+    ],
+}
+
+
+async def some_rounds():
+    """Give everybody time to do what needs no waiting."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def with_release(release, permits):
+    """A semaphore whose method `release` is the answer."""
+    return type("Semaphore", (Semaphore,), {"release": release})(permits)
+
+
+def given_back(release, waiting=0, cancel=()):
+    """One permit is held, `waiting` tasks queue for it; it is given back.
+
+    cancel: the numbers of tasks that are cancelled before.
+    Returns who has got a permit, in order; then the permits that are left, and the length of the queue.
+    """
+    got = []
+
+    async def want(semaphore, number):
+        await semaphore.acquire()
+        got.append(number)
+
+    async def main():
+        semaphore = with_release(release, 1)
+        await semaphore.acquire()
+        tasks = [asyncio.ensure_future(want(semaphore, number)) for number in range(waiting)]
+        await some_rounds()
+        for number in cancel:
+            tasks[number].cancel()
+        await some_rounds()
+        semaphore.release()
+        await some_rounds()
+        left = semaphore.permits, len(semaphore.queue)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return got, *left
+
+    return asyncio.run(main())
+
+
+def one_comes_later(release):
+    """Who gets the permit first: the one in the queue, or one who asks right after it was given back?"""
+    order = []
+
+    async def enter(semaphore, name):
+        async with semaphore:
+            order.append(name)
+
+    async def main():
+        semaphore = with_release(release, 1)
+        await semaphore.acquire()
+        queued = asyncio.ensure_future(enter(semaphore, "queued"))
+        await some_rounds()
+        semaphore.release()
+        later = asyncio.ensure_future(enter(semaphore, "comes later"))
+        if not await ended([queued, later]):
+            order.append(f"nothing moved for {PATIENCE:g} s")
+            queued.cancel(), later.cancel()
+
+    asyncio.run(main())
+    return order
+
+
+def most_inside(release, permits):
+    """The most tasks of twelve that are inside at one moment, after twelve others have left."""
+    inside, peak = 0, 0
+
+    async def visit(semaphore):
+        nonlocal inside, peak
+        async with semaphore:
+            inside += 1
+            peak = max(peak, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    async def main():
+        nonlocal peak
+        semaphore = with_release(release, permits)
+        await asyncio.wait_for(asyncio.gather(*(visit(semaphore) for _ in range(12))), PATIENCE)
+        peak = 0
+        await asyncio.wait_for(asyncio.gather(*(visit(semaphore) for _ in range(12))), PATIENCE)
+
+    asyncio.run(main())
+    return peak
+
+
+RELEASE = {
+    "title": "Write release",
+    "course": Semaphore.release,
+    "cases": [
+        {
+            "case": "nobody waits: who gets the permit, the permits left, the length of the queue",
+            "run": lambda release: given_back(release),
+            "expect": ([], 1, 0),
+            "hint": "With nobody in the queue, the permit is free again: count it in `self.permits`.",
+        },
+        {
+            "case": "one task waits: who gets it, the permits left, the length of the queue",
+            "run": lambda release: given_back(release, waiting=1),
+            "expect": ([0], 0, 0),
+            "hint": "`self.queue.popleft()` is the future of the first. `turn.set_result(None)` wakes its "
+            "task. The permit is handed over, so it is not counted.",
+        },
+        {
+            "case": "three wait, and one permit is given back",
+            "run": lambda release: given_back(release, waiting=3),
+            "expect": ([0], 0, 2),
+            "hint": "One permit lets one task in. First in, first out: take from the left what `acquire` "
+            "appended on the right.",
+        },
+        {
+            "case": "one task is in the queue, another asks right after the permit was given back",
+            "run": one_comes_later,
+            "expect": ["queued", "comes later"],
+            "hint": "Count nothing while somebody waits: whoever comes next would find the count above zero.",
+        },
+        {
+            "case": "two wait, and the first has been cancelled",
+            "run": lambda release: given_back(release, waiting=2, cancel=[0]),
+            "expect": ([1], 0, 0),
+            "hint": "A future whose task was cancelled says so: `turn.cancelled()`. Take the next one then.",
+        },
+        {
+            "case": "two wait, and both have been cancelled",
+            "run": lambda release: given_back(release, waiting=2, cancel=[0, 1]),
+            "expect": ([], 1, 0),
+            "hint": "If the queue is empty and nobody took the permit, it is free again: count it.",
+        },
+        {
+            "case": "the most inside of twelve tasks after twelve others, with 1, 3 and 5 permits",
+            "run": lambda release: [most_inside(release, permits) for permits in (1, 3, 5)],
+            "expect": [1, 3, 5],
+            "hint": "Each permit that is given back lets one task in, now or later. None gets lost.",
+        },
+    ],
+}
+
+
+class Calls:
+    """Async functions that note how many of them run at one moment, in which tasks, and what they return."""
+
+    def __init__(self):
+        self.now = self.peak = self.most_tasks = 0
+        self.names, self.tasks = [], []
+
+    async def call(self, result, before=None, after=None):
+        """Return `result`, or raise it; wait for the event `before`, and set the event `after`."""
+        self.now += 1
+        self.peak = max(self.peak, self.now)
+        self.names.append(asyncio.current_task().get_name())
+        self.tasks.append(asyncio.current_task())
+        try:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            self.most_tasks = max(self.most_tasks, len(asyncio.all_tasks()))
+            if before:
+                await asyncio.wait_for(before.wait(), PATIENCE)
+            if after:
+                after.set()
+            if isinstance(result, Exception):
+                raise result
+            return result
+        finally:
+            self.now -= 1
+
+
+def limited(run, results, limit, names=None):
+    """Run a call for each of `results` through the answer; return what came and the Calls."""
+
+    async def main():
+        calls = Calls()
+        names_of = names or range(len(results))
+        return await run({n: partial(calls.call, r) for n, r in zip(names_of, results)}, limit), calls
+
+    return asyncio.run(main())
+
+
+def in_reverse(run, count=4):
+    """The results of calls that end in reverse order, all at a time."""
+
+    async def main():
+        calls, events = Calls(), [asyncio.Event() for _ in range(count + 1)]
+        events[count].set()
+        waiting = {n: partial(calls.call, n + 1, events[n + 1], events[n]) for n in range(count)}
+        return await run(waiting, count)
+
+    return asyncio.run(main())
+
+
+def first_waits_for_third(run):
+    """Three calls, two at a time: the first ends when the third has."""
+
+    async def main():
+        calls, third = Calls(), asyncio.Event()
+        first = partial(calls.call, "first", third)
+        last = partial(calls.call, "third", None, third)
+        return await run({1: first, 2: partial(calls.call, "second"), 3: last}, 2)
+
+    return said(lambda: asyncio.run(main()))
+
+
+RUN_WITH_LIMIT = {
+    "title": "Write run_as_tasks_with_limit",
+    "course": run_as_tasks_with_limit,
+    "cases": [
+        {
+            "case": "the results of three calls, with a limit of 2",
+            "run": lambda run: limited(run, [5, 6, 7], 2)[0],
+            "expect": [5, 6, 7],
+            "hint": "`[None] * len(calls)` has a place for each result. Each worker fills its own.",
+        },
+        {
+            "case": "with a limit of 2, the names of the tasks in which three calls run",
+            "run": lambda run: limited(run, [5, 6, 7], 2, "abc")[1].names,
+            "expect": ["a", "b", "c"],
+            "hint": "All workers pull from one iterator. Each call that a worker pulls is a task: "
+            "`asyncio.create_task(call(), name=name)`.",
+        },
+        {
+            "case": "the most calls at one moment of twelve, with limits of 1, 3, 5 and none",
+            "run": lambda run: [limited(run, range(12), limit)[1].peak for limit in (1, 3, 5, None)],
+            "expect": [1, 3, 5, 12],
+            "hint": "As many workers as the limit says. Where it is None, `run_as_tasks(calls)` does it.",
+        },
+        {
+            "case": "four calls that end in reverse order",
+            "run": in_reverse,
+            "expect": [1, 2, 3, 4],
+            "hint": "Each result goes to the place of its call, whatever ends first.",
+        },
+        {
+            "case": "a limit of 2, and the first of three calls waits for the third",
+            "run": first_waits_for_third,
+            "expect": ["first", "second", "third"],
+            "hint": "Who is free takes the next call. Do not wait for a group to be complete.",
+        },
+        {
+            "case": "fifty calls and a limit of 3: there are ten tasks at the most",
+            "run": lambda run: limited(run, range(50), 3)[1].most_tasks <= 10,
+            "expect": True,
+            "hint": "A call that nobody can make yet is no task. Let the workers pull from one iterator.",
+        },
+        {
+            "case": "results that count as false",
+            "run": lambda run: limited(run, [0, None, ""], 2)[0],
+            "expect": [0, None, ""],
+            "hint": "`0`, `None` and the empty text are results, too.",
+        },
+        {
+            "case": "no calls at all, with a limit of 3 and with none",
+            "run": lambda run: [limited(run, [], limit)[0] for limit in (3, None)],
+            "expect": [[], []],
+            "hint": "No calls give an empty list.",
+        },
+        {
+            "case": "limits of 0 and True, and a text",
+            "run": lambda run: [
+                said(lambda limit=limit: limited(run, [5], limit)[0]) for limit in (0, True, "5")
+            ],
+            "expect": ["ValueError", "ValueError", "ValueError"],
+            "hint": "`check_limit(limit)` raises for what is no limit. Call it before anything else.",
+        },
+        {
+            "case": "the second of three calls fails, with a limit of 1",
+            "run": lambda run: said(lambda: limited(run, [5, LookupError("none"), 7], 1)[0]),
+            "expect": "LookupError",
+            "hint": "Awaiting a task that has failed raises its exception. Let it through as it is.",
+        },
+    ],
+}
+
+
+def batched(abatch, inputs, own=None, config=None, branches="a", branch=None):
+    """Call the answer as `abatch` of a chain; return what came and the Calls of its branches.
+
+    own: the max_concurrency of the chain. config: that of the call. branch: a function of an input.
+    """
+
+    async def main():
+        calls = Calls()
+        chain = type("RunnableParallel", (RunnableParallel,), {"abatch": abatch})(
+            dict.fromkeys(branches, branch or calls.call)
+        )
+        chain.config = {"max_concurrency": own} if own else {}
+        given = () if config is None else ({"max_concurrency": config},)
+        return await chain.abatch(inputs, *given), calls
+
+    return asyncio.run(main())
+
+
+def batch_in_reverse(abatch):
+    async def main():
+        calls, events = Calls(), [asyncio.Event() for _ in range(4)]
+        events[3].set()
+
+        async def branch(number):
+            return await calls.call(number, events[number], events[number - 1])
+
+        chain = type("RunnableParallel", (RunnableParallel,), {"abatch": abatch})({"a": branch})
+        return [each["a"] for each in await chain.abatch([1, 2, 3])]
+
+    return asyncio.run(main())
+
+
+def first_input_waits_for_third(abatch):
+    async def main():
+        calls, third = Calls(), asyncio.Event()
+
+        async def branch(number):
+            return await calls.call(number, third if number == 1 else None, third if number == 3 else None)
+
+        chain = type("RunnableParallel", (RunnableParallel,), {"abatch": abatch})({"a": branch})
+        chain.config = {"max_concurrency": 2}
+        return [each["a"] for each in await chain.abatch([1, 2, 3])]
+
+    return said(lambda: asyncio.run(main()))
+
+
+ABATCH = {
+    "title": "Write abatch",
+    "course": RunnableParallel.abatch,
+    "cases": [
+        {
+            "case": "three inputs for two branches",
+            "run": lambda abatch: batched(abatch, [5, 6, 7], branches="ab")[0],
+            "expect": [{"a": 5, "b": 5}, {"a": 6, "b": 6}, {"a": 7, "b": 7}],
+            "hint": "`calls_for_each(self.ainvoke, inputs, config)` makes the calls. Run them as tasks.",
+        },
+        {
+            "case": "the most calls at one moment of twelve inputs, with limits of 1, 3 and 5 by with_config",
+            "run": lambda abatch: [
+                batched(abatch, list(range(12)), own=limit)[1].peak for limit in (1, 3, 5)
+            ],
+            "expect": [1, 3, 5],
+            "hint": "`self.limit(config)` is the limit of this call. Pass it to `run_as_tasks_with_limit`.",
+        },
+        {
+            "case": "the chain says 5, the call says 2: the most at one moment of twelve inputs",
+            "run": lambda abatch: batched(abatch, list(range(12)), own=5, config=2)[1].peak,
+            "expect": 2,
+            "hint": "The call's own config wins: `self.limit(config)` sees to that.",
+        },
+        {
+            "case": "the call says 2: the most at one moment of four inputs with three branches each",
+            "run": lambda abatch: batched(abatch, [1, 2, 3, 4], config=2, branches="abc")[1].peak,
+            "expect": 4,
+            "hint": "`ainvoke` limits the branches by the config. Hand it to `calls_for_each`, too.",
+        },
+        {
+            "case": "three inputs that end in reverse order",
+            "run": batch_in_reverse,
+            "expect": [1, 2, 3],
+            "hint": "The results keep the order of the inputs.",
+        },
+        {
+            "case": "a limit of 2, and the first of three inputs waits for the third",
+            "run": first_input_waits_for_third,
+            "expect": [1, 2, 3],
+            "hint": "Do not wait for a group to be complete. `run_as_tasks_with_limit` does not.",
+        },
+        {
+            "case": "inputs that count as false",
+            "run": lambda abatch: batched(abatch, [0, None, ""])[0],
+            "expect": [{"a": 0}, {"a": None}, {"a": ""}],
+            "hint": "`0`, `None` and the empty text are inputs, too.",
+        },
+        {
+            "case": "no inputs at all",
+            "run": lambda abatch: batched(abatch, [])[0],
+            "expect": [],
+            "hint": "No inputs give an empty list.",
+        },
+        {
+            "case": "a tuple, and a text",
+            "run": lambda abatch: [said(lambda x=x: batched(abatch, x)[0]) for x in ((5, 6), "text")],
+            "expect": ["TypeError", "TypeError"],
+            "hint": "`calls_for_each` refuses what is not a list. Let it look before anything runs.",
+        },
+        {
+            "case": "the second of three inputs fails",
+            "run": lambda abatch: said(lambda: batched(abatch, [5, LookupError("none"), 7])[0]),
+            "expect": "LookupError",
+            "hint": "Let the exception through as it is.",
+        },
+    ],
+}
+
+PLAN_THE_LIMIT = {
+    "title": "Plan the limit",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the limit, and the seconds for 300 documents",
+            "expect": [30, 5],
+            "hint": "In flight = throughput × latency. And 300 documents at so many a second?",
+        }
+    ],
+    "wrong": [
+        {"answer": [120, 2.5], "hint": "You divided 60 by 0.5. The law says throughput × latency."},
+        {"answer": [100, 1.5], "hint": "The service could take a hundred. You need only 60 a second."},
+    ],
+}
+
+TWO_LEVELS = {
+    "title": "Limits on two levels",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the calls at once under max_concurrency, and with a permit around each call",
+            "expect": [16, 7],
+            "hint": "How many inputs run at a time, and how many branches of each? "
+            "And how many permits does one semaphore give out, whoever asks?",
+        }
+    ],
+    "wrong": [
+        {"answer": [4, 4], "hint": "Four inputs at a time. And of each, how many branches?"},
+        {"answer": [24, 7], "hint": "Each input has six branches, but its limit is four."},
+        {"answer": [16, 16], "hint": "A branch that finds no permit waits. There are seven."},
+    ],
+}
+
+
+# --- Exercises of lesson 3
+
 
 WHO_ENDS_WHEN = {
     "title": "Two permits, five tasks",
@@ -114,12 +568,6 @@ def read_library(read_all, permits, books=THREE_BOOKS, *, held=0, cancel=False, 
         return reading, library
 
     return asyncio.run(main())
-
-
-async def some_rounds():
-    """Give everybody time to do what needs no waiting."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def ended(tasks):
@@ -463,6 +911,513 @@ QUIZ = [
             "Each level has a limit of its own, and they multiply.",
         ],
     },
+]
+
+
+# --- Steps, questions and exercises of lesson 3b
+
+
+RATE_OF_A_LIMIT = {
+    "title": "The rate of a limit",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "requests a minute with five permits and with one",
+            "expect": [3000, 600],
+            "hint": "Little's law: limit / latency a second. A minute has sixty of them.",
+        }
+    ],
+    "wrong": [
+        {"answer": [50, 10], "hint": "That is a second. And a minute?"},
+        {"answer": [300, 300], "hint": "That is what the service allows. The permits know nothing of it."},
+    ],
+}
+
+
+def with_reserve(reserve, rate, burst):
+    """A bucket whose method `reserve` is the answer."""
+    return type("TokenBucket", (rates.TokenBucket,), {"reserve": reserve})(rate, burst)
+
+
+def waits(reserve, rate, burst, moments):
+    """The seconds to wait of callers who come at `moments`, to one bucket."""
+    bucket = with_reserve(reserve, rate, burst)
+    return [rounded(bucket.reserve(moment)) for moment in moments]
+
+
+def rounded(value):
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def left_over(reserve):
+    bucket = with_reserve(reserve, 2, 3)
+    for moment in (10.0, 10.0, 10.0, 10.0, 10.25):
+        bucket.reserve(moment)
+    return rounded(bucket.tokens), bucket.time
+
+
+RESERVE = {
+    "title": "Write reserve",
+    "course": rates.TokenBucket.reserve,
+    "cases": [
+        {
+            "case": "five callers at second 10, with 10 a second and a burst of 2",
+            "run": lambda reserve: waits(reserve, 10, 2, [10.0] * 5),
+            "expect": [0, 0, 0.1, 0.2, 0.3],
+            "hint": "Take a token in any case: `self.tokens` may go below zero. Then it takes "
+            "-tokens / rate seconds until it is back at zero; never less than none.",
+        },
+        {
+            "case": "the callers that go at once, of ten, with bursts of 1, 2 and 5",
+            "run": lambda reserve: [waits(reserve, 1, burst, [7.0] * 10).count(0) for burst in (1, 2, 5)],
+            "expect": [1, 2, 5],
+            "hint": "The bucket holds `burst` tokens at the most, however long ago the last caller came.",
+        },
+        {
+            "case": "2 a second, a burst of 1: callers at seconds 0, 0.25, 0.5 and 5",
+            "run": lambda reserve: waits(reserve, 2, 1, [0.0, 0.25, 0.5, 5.0]),
+            "expect": [0, 0.25, 0.5, 0],
+            "hint": "In 0.25 seconds half a token has fallen. Note the time, or it falls twice.",
+        },
+        {
+            "case": "one every two seconds: three callers at second 3",
+            "run": lambda reserve: waits(reserve, 0.5, 1, [3.0] * 3),
+            "expect": [0, 2, 4],
+            "hint": "A rate may be below one: divide by it, and round nothing.",
+        },
+        {
+            "case": "the tokens and the time in the bucket, after four callers at 10 and one at 10.25",
+            "run": left_over,
+            "expect": (-1.5, 10.25),
+            "hint": "A token that is promised counts: `take` gives it back if its caller is cancelled.",
+        },
+    ],
+}
+
+
+class Slots(asyncio.Semaphore):
+    """A semaphore that says how many of its permits are free."""
+
+    def free(self):
+        return self._value
+
+
+class Bucket:
+    """Counts the tokens that are taken, and the free permits at that moment. endless: it has none to give."""
+
+    def __init__(self, permits, endless=False):
+        self.permits, self.endless, self.free = permits, endless, []
+
+    async def take(self):
+        self.free.append(self.permits.free())
+        await asyncio.sleep(0)
+        if self.endless:
+            await asyncio.Event().wait()
+
+
+@dataclass
+class Asked:
+    """What came of one or more politely made calls. came: of each the result, or the name of an exception."""
+
+    came: list
+    tokens: int
+    free_at_token: list  # the free permits when a token was taken
+    calls: int
+    peak: int  # the most calls at one moment
+    free: int  # permits at the end
+    free_in_wait: list  # the free permits in each wait between two attempts
+    retries: int  # how often `retry` was called
+
+
+class Refused(Exception):
+    """The service refuses a call."""
+
+    retry_after = 0.0
+
+
+def politely(ask, outcomes=("answer",), *, permits=1, endless=False, cancel=None):
+    """Make calls through `ask(call, permits, bucket, retry)`, all at a time; return the Asked.
+
+    outcomes: for each call what it returns or raises, or a list of what it does in turn.
+    endless: no token ever comes. cancel: "token" cancels the first call as it waits for a token, "call" as
+    it is under way.
+    """
+
+    async def main():
+        slots = Slots(permits)
+        bucket, asked = Bucket(slots, endless), Asked([], 0, [], 0, 0, 0, [], 0)
+        now, under_way = 0, asyncio.Event()
+
+        def call_of(outcome):
+            left = list(outcome) if isinstance(outcome, list) else [outcome]
+
+            async def call():
+                nonlocal now
+                now += 1
+                asked.calls += 1
+                asked.peak = max(asked.peak, now)
+                try:
+                    for _ in range(3):
+                        await asyncio.sleep(0)
+                    under_way.set()
+                    if cancel == "call":
+                        await asyncio.Event().wait()
+                    result = left.pop(0) if len(left) > 1 else left[0]
+                    if isinstance(result, Exception):
+                        raise result
+                    return result
+                finally:
+                    now -= 1
+
+            return call
+
+        async def retry(attempt):
+            asked.retries += 1
+            for _ in range(3):
+                try:
+                    return await attempt()
+                except Refused:
+                    await some_rounds()
+                    asked.free_in_wait.append(slots.free())
+            return await attempt()
+
+        tasks = [asyncio.ensure_future(ask(call_of(each), slots, bucket, retry)) for each in outcomes]
+        if cancel:
+            await some_rounds()
+            tasks[0].cancel()
+        if not await ended(tasks):
+            for task in tasks:
+                task.cancel()
+            await ended(tasks)
+        asked.came = [said(task.result) for task in tasks]
+        asked.tokens, asked.free_at_token, asked.free = len(bucket.free), bucket.free, slots.free()
+        return asked
+
+    return asyncio.run(main())
+
+
+def as_ask(order):
+    """The step's function, used as `politely` uses one: without its retry."""
+    return lambda call, permits, bucket, retry: order(permits, bucket, lambda value: call(), "document")
+
+
+def handed_on(order):
+    async def main():
+        async def ask(value):
+            return value.upper()
+
+        slots = Slots(1)
+        return await order(slots, Bucket(slots), ask, "document")
+
+    return asyncio.run(main())
+
+
+PERMIT_THEN_TOKEN = {
+    "title": "Write permit_then_token",
+    "course": rates.permit_then_token,
+    "cases": [
+        {
+            "case": "what comes of a document",
+            "run": handed_on,
+            "expect": "DOCUMENT",
+            "hint": "Return what `await ask(value)` gives.",
+        },
+        {
+            "case": "one permit: how many are free when the token is taken",
+            "run": lambda order: politely(as_ask(order)).free_at_token,
+            "expect": [0],
+            "hint": "Take the permit first: `async with permits:`. Then `await bucket.take()`, inside.",
+        },
+        {
+            "case": "the most calls at one moment of twelve, with 1, 2 and 5 permits",
+            "run": lambda order: [politely(as_ask(order), range(12), permits=n).peak for n in (1, 2, 5)],
+            "expect": [1, 2, 5],
+            "hint": "Hold the permit until the answer is there: the call stands inside `async with`, too.",
+        },
+        {
+            "case": "the tokens, and the calls, of four documents",
+            "run": lambda order: [
+                (asked.tokens, asked.calls) for asked in [politely(as_ask(order), range(4), permits=2)]
+            ],
+            "expect": [(4, 4)],
+            "hint": "One token and one call for each document.",
+        },
+        {
+            "case": "answers that count as false",
+            "run": lambda order: politely(as_ask(order), [0, None, ""], permits=2).came,
+            "expect": [0, None, ""],
+            "hint": "These are answers, too.",
+        },
+        {
+            "case": "a call that fails: what comes out, and the free permits of one at the end",
+            "run": lambda order: [
+                (asked.came, asked.free) for asked in [politely(as_ask(order), [LookupError("none")])]
+            ],
+            "expect": [(["LookupError"], 1)],
+            "hint": "Let the error through. `async with` gives the permit back after an error, too.",
+        },
+        {
+            "case": "cancelled as it waits for a token: what comes out, and the free permits of one",
+            "run": lambda order: [
+                (asked.came, asked.free) for asked in [politely(as_ask(order), endless=True, cancel="token")]
+            ],
+            "expect": [(["CancelledError"], 1)],
+            "hint": "A CancelledError is no Exception. `async with` gives the permit back all the same.",
+        },
+    ],
+}
+
+
+class Most(Random):
+    """A random number that is the largest there is: so a wait is as long as it can be."""
+
+    def random(self):
+        return 1.0
+
+
+class Least(Random):
+    """The smallest there is."""
+
+    def random(self):
+        return 0.0
+
+
+BACKOFF = {
+    "title": "Write backoff",
+    "course": rates.backoff,
+    "cases": [
+        {
+            "case": "the longest waits after attempts 0, 1, 2 and 3",
+            "run": lambda backoff: [rounded(backoff(attempt, Most())) for attempt in range(4)],
+            "expect": [0.1, 0.2, 0.4, 0.8],
+            "hint": "At most `base * 2**attempt` seconds.",
+        },
+        {
+            "case": "the longest waits, with a base of 0.5 and a cap of 3",
+            "run": lambda backoff: [rounded(backoff(attempt, Most(), 0.5, 3)) for attempt in range(5)],
+            "expect": [0.5, 1, 2, 3, 3],
+            "hint": "Never more than `cap`: take the smaller of the two.",
+        },
+        {
+            "case": "the shortest wait after attempt 3",
+            "run": lambda backoff: rounded(backoff(3, Least())),
+            "expect": 0,
+            "hint": "Full jitter: a random part of the most, from nothing to all.",
+        },
+        {
+            "case": "the same seed gives the same wait",
+            "run": lambda backoff: backoff(2, Random(7)) == backoff(2, Random(7)),
+            "expect": True,
+            "hint": "Use the `random` that is handed over, not the module of that name.",
+        },
+    ],
+}
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop on a clock that jumps from one timer to the next."""
+
+    def __init__(self):
+        self.now = 0.0
+        selector = selectors.DefaultSelector()
+        look, selector.select = selector.select, lambda timeout=None: self.jump(timeout) or look(0)
+        super().__init__(selector)
+
+    def time(self):
+        return self.now
+
+    def jump(self, seconds):
+        if seconds is None:
+            raise TimeoutError("every task waits, and no timer will wake one")
+        self.now += max(0.0, seconds)
+
+
+def retried(retry, outcomes, *, attempts=4, cancel_at=None):
+    """Retry a call that returns or raises `outcomes` in turn; on a clock that jumps.
+
+    Returns what came, the number of calls, the seconds. cancel_at: the second at which it is cancelled.
+    """
+    left, made = iter(outcomes), 0
+
+    async def call():
+        nonlocal made
+        made += 1
+        outcome = next(left)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(retry(call, Refused, Most(), attempts=attempts))
+        if cancel_at is not None:
+            loop.call_later(cancel_at, task.cancel)
+        await asyncio.wait([task])
+        return said(task.result), made, rounded(loop.time())
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        return runner.run(main())
+
+
+def refused(seconds=0.0, number=""):
+    refusal = type(f"Refused{number}", (Refused,), {})()
+    refusal.retry_after = seconds
+    return refusal
+
+
+RETRY = {
+    "title": "Write retry",
+    "course": rates.retry,
+    "cases": [
+        {
+            "case": "a call that is answered at once: what comes, the calls, the seconds",
+            "run": lambda retry: retried(retry, ["answer"]),
+            "expect": ("answer", 1, 0),
+            "hint": "Return what `await call()` gives, and wait for nothing.",
+        },
+        {
+            "case": "refused once, and asked to wait 2 s; the backoff is 0.1 s",
+            "run": lambda retry: retried(retry, [refused(2.0), "answer"]),
+            "expect": ("answer", 2, 2.1),
+            "hint": "`await asyncio.sleep(seconds_asked(refusal) + backoff(attempt, random))`: both count.",
+        },
+        {
+            "case": "refused three times; the backoffs are 0.1, 0.2 and 0.4 s",
+            "run": lambda retry: retried(retry, [refused(), refused(), refused(), "answer"]),
+            "expect": ("answer", 4, 0.7),
+            "hint": "Hand `backoff` the number of the attempt, counted from 0.",
+        },
+        {
+            "case": "refused whenever it comes, with 1, 2 and 3 attempts",
+            "run": lambda retry: [
+                retried(retry, [refused(0.0, n) for n in (1, 2, 3, 4)], attempts=attempts)
+                for attempts in (1, 2, 3)
+            ],
+            "expect": [("Refused1", 1, 0), ("Refused2", 2, 0.1), ("Refused3", 3, 0.3)],
+            "hint": "The exception of the last attempt comes out, and nobody waits after it.",
+        },
+        {
+            "case": "a call that fails for another reason",
+            "run": lambda retry: retried(retry, [LookupError("no such document"), "answer"]),
+            "expect": ("LookupError", 1, 0),
+            "hint": "Catch `retry_on` only. To ask again does not help with anything else.",
+        },
+        {
+            "case": "answers that count as false",
+            "run": lambda retry: [retried(retry, [refused(), each, "more"])[0] for each in (0, None, "")],
+            "expect": [0, None, ""],
+            "hint": "What a call returns is its answer, whatever it is. Only an exception is a refusal.",
+        },
+        {
+            "case": "cancelled after 5 of 20 s that it was asked to wait",
+            "run": lambda retry: retried(retry, [refused(20.0), "answer"], cancel_at=5),
+            "expect": ("CancelledError", 1, 5),
+            "hint": "A CancelledError is no refusal. Let it through, also out of the wait.",
+        },
+    ],
+}
+
+WHEN_THEY_GO = {
+    "title": "When they go",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the seconds at which the six go",
+            "expect": [0, 0, 0.25, 0.5, 0.75, 2],
+            "hint": "How many tokens are there at second 0? Then one falls every quarter of a second.",
+        }
+    ],
+    "wrong": [
+        {"answer": [0, 0, 0.25, 0.25, 0.25, 2], "hint": "A token that falls is for one caller only."},
+        {"answer": [0, 0, 0.25, 0.5, 0.75, 2.25], "hint": "What has fallen between 0.75 and 2?"},
+        {"answer": [0, 0, 0, 0, 0.25, 2], "hint": "The bucket holds two tokens, not four."},
+    ],
+}
+
+RETRIES_MULTIPLY = {
+    "title": "Retries multiply",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the requests, and the tokens",
+            "expect": [24, 8],
+            "hint": "Each level makes all attempts of the level within it again, each time.",
+        }
+    ],
+    "wrong": [
+        {
+            "answer": [9, 6],
+            "hint": "They do not add up: each attempt of one is all attempts of the other.",
+        },
+        {
+            "answer": [24, 24],
+            "hint": "What the client sends again by itself, the bucket does not see.",
+        },
+    ],
+}
+
+RETRY_WITHOUT_PERMIT = {
+    "title": "The retry that keeps its permit",
+    "cases": [
+        {
+            "case": "a call that is answered at once",
+            "run": lambda ask: politely(ask).came,
+            "expect": ["answer"],
+            "hint": "Return what `await retry(attempt)` gives.",
+        },
+        {
+            "case": "refused twice: what comes, the calls, and the tokens that were taken",
+            "run": lambda ask: [
+                (asked.came, asked.calls, asked.tokens)
+                for asked in [politely(ask, [[Refused(), Refused(), "answer"]])]
+            ],
+            "expect": [(["answer"], 3, 3)],
+            "hint": "Each attempt takes a token. So `bucket.take()` belongs into what `retry` calls again.",
+        },
+        {
+            "case": "refused twice: the free permits of one, in each wait",
+            "run": lambda ask: politely(ask, [[Refused(), Refused(), "answer"]]).free_in_wait,
+            "expect": [1, 1],
+            "hint": "Give the permit back before the wait: the `async with` belongs into the attempt.",
+        },
+        {
+            "case": "refused once: the free permits of one, whenever a token is taken",
+            "run": lambda ask: politely(ask, [[Refused(), "answer"]]).free_at_token,
+            "expect": [0, 0],
+            "hint": "First the permit, then the token: the other way round, paid tokens pile up.",
+        },
+        {
+            "case": "the most calls at one moment of twelve, with 1, 2 and 5 permits",
+            "run": lambda ask: [politely(ask, range(12), permits=n).peak for n in (1, 2, 5)],
+            "expect": [1, 2, 5],
+            "hint": "The call itself needs the permit, too.",
+        },
+        {
+            "case": "answers that count as false",
+            "run": lambda ask: politely(ask, [0, None, ""], permits=2).came,
+            "expect": [0, None, ""],
+            "hint": "These are answers, too.",
+        },
+        {
+            "case": "a call that fails for another reason: what comes out, the calls, the free permits",
+            "run": lambda ask: [
+                (asked.came, asked.calls, asked.free) for asked in [politely(ask, [LookupError("none")])]
+            ],
+            "expect": [(["LookupError"], 1, 1)],
+            "hint": "Let the error through. `async with` gives the permit back.",
+        },
+        {
+            "case": "cancelled as it waits for a token: what comes out, and the free permits",
+            "run": lambda ask: [
+                (asked.came, asked.free) for asked in [politely(ask, endless=True, cancel="token")]
+            ],
+            "expect": [(["CancelledError"], 1)],
+            "hint": "A CancelledError is no Exception: `async with` gives the permit back all the same.",
+        },
+    ],
+}
+
+QUIZ_RATES = [
     {
         "question": "The service allows 60 requests a minute. You set max_concurrency to 1. Are you safe?",
         "options": ["yes: one at a time", "only if each call takes a second or more", "yes, with retries"],
@@ -471,6 +1426,30 @@ QUIZ = [
             "One after another can still be a hundred a second, if the answers come quickly.",
             "Then 1 / latency is at most one a second. For any latency: a token bucket.",
             "Retries repair refusals, and add requests. They do not prevent them.",
+        ],
+    },
+    {
+        "question": "A call has a permit and its token. What should it do next?",
+        "options": ["call at once", "give the permit back and call", "wait for its turn in a queue"],
+        "answer": 0,
+        "why": [
+            "The token says that now is the moment. Later it says nothing about the rate.",
+            "Then the service sees more calls at a time than there are permits.",
+            "Tokens that were paid and not used pile up there, and come all at once.",
+        ],
+    },
+    {
+        "question": "A refusal says: Retry-After 10. Ninety callers have got it. When do they come back?",
+        "options": [
+            "all after 10 seconds",
+            "all at once, after a random time below 10 seconds",
+            "each after 10 seconds and a random time of its own",
+        ],
+        "answer": 2,
+        "why": [
+            "Then they are refused together once more.",
+            "The service has asked for ten seconds. Before that they are refused for certain.",
+            "Not before they may, and not together.",
         ],
     },
 ]

@@ -16,10 +16,11 @@ def check_limit(limit):
 
 
 async def run_as_tasks_with_limit(calls, limit):
-    """Run every call as a task of its own, at most `limit` at a time; None: all at once.
+    """Run every call as a task of its own, with its name, at most `limit` at a time; None: all at once.
 
-    calls: dict of name to async function without arguments. They start in the order of the calls.
-    Returns the list of their results, in that order. Raises ValueError for a limit below 1.
+    calls: dict of name to async function without arguments. They start in the order of the calls, and
+    become tasks only when they do.
+    Returns the list of their results, in that order. Raises ValueError for what is no limit.
     Raises what a failing call raised; other calls then run on (lesson 4).
     """
     if check_limit(limit) is None:

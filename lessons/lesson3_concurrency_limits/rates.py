@@ -13,7 +13,11 @@ class TokenBucket:
         self.turn = asyncio.Lock()  # held by the one who waits for a token; the others wait for their turn
 
     def reserve(self, now):
-        """Take a token at the time `now`; return the seconds to wait until it is there."""
+        """Take a token at the time `now`, and note it; return the seconds to wait until it is there.
+
+        `rate` tokens a second have fallen since `self.time`; above `burst` they are lost. Whoever finds
+        none takes one in advance: `self.tokens` goes below zero.
+        """
         self.tokens = min(self.burst, self.tokens + (now - self.time) * self.rate) - 1
         self.time = now
         return max(0.0, -self.tokens / self.rate)
@@ -28,11 +32,21 @@ class TokenBucket:
                 raise
 
 
+async def permit_then_token(permits, bucket, ask, value):
+    """Return what `await ask(value)` gives: wait for a permit, then for a token, then ask at once.
+
+    permits: a semaphore; the permit is held until the answer is there. bucket: a TokenBucket.
+    """
+    async with permits:
+        await bucket.take()
+        return await ask(value)
+
+
 def backoff(attempt, random, base=0.1, cap=10.0):
     """Return the seconds to wait after attempt number `attempt`, counted from 0, has failed.
 
-    Twice as long at the most after each attempt, never above `cap`, and a random part of that ("full
-    jitter"), so that callers who failed together do not come back together.
+    At most `base` after the first, twice as long after each further one, never above `cap`; and a random
+    part of that ("full jitter"), so that callers who failed together do not come back together.
     random: a random.Random.
     """
     return random.uniform(0, min(cap, base * 2**attempt))
@@ -54,8 +68,8 @@ def seconds_asked(refusal):
 async def retry(call, retry_on, random, attempts=6):
     """Await `call()`; where it raises `retry_on`, wait and try again, `attempts` times in all.
 
-    The wait is what the service asks for and the backoff on top. Returns the first result; raises what
-    the last attempt raised.
+    The wait, an `asyncio.sleep`, is what the service asks for and the backoff on top. Returns the first
+    result; raises what the last attempt raised, and at once whatever is no `retry_on`.
     """
     for attempt in range(attempts - 1):
         try:

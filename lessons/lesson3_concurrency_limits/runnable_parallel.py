@@ -12,7 +12,7 @@ from lessons.lesson3_concurrency_limits.limits import check_limit, run_as_tasks_
 def check_config(config):
     """Return a copy of `config`, a dict that may hold "max_concurrency"; None gives an empty one.
 
-    Raises TypeError where it is no dict, ValueError for other keys and for a limit that is none.
+    Raises TypeError for anything else, ValueError for another key or a wrong limit.
     """
     if config is None:
         return {}
@@ -85,9 +85,9 @@ class RunnableParallel:
         return [calls[0]()] if len(calls) == 1 else run_on_threads(calls, limit)
 
     async def abatch(self, inputs, config=None):
-        """Call `ainvoke` with every input, as tasks; return the list of results in the inputs' order.
+        """Call `ainvoke` with every input and the config, as tasks under the limit of this call.
 
-        Raises TypeError if `inputs` is not a list.
+        Returns the list of results in the inputs' order. Raises TypeError if `inputs` is not a list.
         """
         calls, limit = calls_for_each(self.ainvoke, inputs, config), self.limit(config)
         return await run_as_tasks_with_limit(calls, limit)

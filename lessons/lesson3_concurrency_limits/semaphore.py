@@ -28,7 +28,10 @@ class Semaphore:
             raise
 
     def release(self):
-        """Give a permit back: to the first in the queue, if there is one."""
+        """Give a permit back: to the first in the queue that still waits, else to `permits`.
+
+        It is that task's turn when its future's result is set, to None. Cancelled futures leave the queue.
+        """
         while self.queue:
             turn = self.queue.popleft()
             if not turn.cancelled():

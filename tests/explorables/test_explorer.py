@@ -396,7 +396,7 @@ def test_waves_and_peak_are_as_the_rule_says():
 
 
 def test_up_to_ten_nobody_is_refused_and_beyond_it_only_refusals_grow():
-    lines = [numbers(line) for line in explorer("3_concurrency_limits")]
+    lines = [numbers(line) for line in explorer("3c_deeper")]
     below = [line for line in lines if line[0] <= 10]
     beyond = [line for line in lines if line[0] > 10]
     assert below and beyond and all(limit == in_flight for limit, in_flight, *_ in lines)

@@ -21,9 +21,16 @@ from helpers.recording.virtual_clock import run_on_virtual_clock
 from lessons.lesson3_concurrency_limits import exercises, rates
 from lessons.lesson3_concurrency_limits.crowd import Crowd
 from lessons.lesson3_concurrency_limits.limits import check_limit, run_as_tasks_with_limit
-from lessons.lesson3_concurrency_limits.rates import TokenBucket, backoff, retry, seconds_asked
+from lessons.lesson3_concurrency_limits.rates import (
+    TokenBucket,
+    backoff,
+    permit_then_token,
+    retry,
+    seconds_asked,
+)
 from lessons.lesson3_concurrency_limits.runnable_parallel import RunnableParallel, check_config
 from lessons.lesson3_concurrency_limits.semaphore import Semaphore
+from lessons.lesson3_concurrency_limits.simulated import SimulatedService
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -567,29 +574,23 @@ def test_a_full_bucket_lets_rate_plus_burst_less_one_through_in_a_second(rate, b
     assert sum(moment <= moments[0] + 1 + 1e-6 for moment in moments) <= rate + burst  # that moment included
 
 
-async def permit_then_token(permits, bucket, ask):
-    async with permits:
-        await bucket.take()
-        await ask()
-
-
-async def token_then_permit(permits, bucket, ask):
+async def token_then_permit(permits, bucket, ask, value):
     await bucket.take()
     async with permits:
-        await ask()
+        return await ask(value)
 
 
 def sent_by(order, first_ten, others):
     """When a hundred calls are sent, ten at a time, to a service whose first ten answers take longer."""
     sent = []
 
-    async def ask():
+    async def ask(document):
         sent.append(asyncio.get_running_loop().time())
         await asyncio.sleep(first_ten if len(sent) <= 10 else others)
 
     async def main():
         permits, bucket = asyncio.Semaphore(10), TokenBucket(rate=45, burst=5)
-        await asyncio.gather(*(order(permits, bucket, ask) for _ in range(100)))
+        await asyncio.gather(*(order(permits, bucket, ask, number) for number in range(100)))
 
     run_on_virtual_clock(main())
     return sent
@@ -604,6 +605,38 @@ def test_the_permit_first_keeps_to_the_rate_whatever_the_latency(first_ten, othe
 @pytest.mark.parametrize("first_ten", [2, 5])
 def test_the_token_first_lets_a_queue_of_paid_tokens_loose(first_ten):
     assert most_within_a_second(sent_by(token_then_permit, first_ten, 0.01)) == 90
+
+
+class TooMany(Exception):
+    def __init__(self, text, retry_after):
+        self.retry_after = retry_after
+
+
+@pytest.mark.parametrize(
+    ("comes", "refused"),
+    [
+        ([0] * 4, 0),
+        ([0] * 8, 3),  # a burst of five
+        ([n / 50 for n in range(20)], 10),  # ten in flight, for half a second
+        ([n / 10 for n in range(40)], 0),
+    ],
+)
+def test_the_simulated_service_refuses_what_is_too_many_or_too_fast(comes, refused):
+    service, refusals = SimulatedService(TooMany), []
+
+    async def ask(at):
+        await asyncio.sleep(at)
+        try:
+            assert await service.ask(at) == at
+        except TooMany as refusal:
+            refusals.append(refusal.retry_after)
+
+    async def main():
+        await asyncio.gather(*map(ask, comes))
+
+    run_on_virtual_clock(main())
+    assert service.refused == len(refusals) == refused and all(seconds > 0 for seconds in refusals)
+    assert service.came == pytest.approx(comes) and service.in_flight == 0
 
 
 def test_full_jitter_lies_below_a_doubling_bound():
