@@ -1141,7 +1141,8 @@ def coerced(coerce, *things):
             runnable = coerce(thing)
             came.append("that very one" if runnable is thing else kind_of(runnable))
         except TypeError as error:
-            came.append(said(error) if said(error).startswith("TypeError: a ") else "another TypeError")
+            name = type(thing).__name__
+            came.append(f"TypeError: {name}" if name in str(error) else f"TypeError without {name}")
     return came
 
 
@@ -1179,10 +1180,10 @@ COERCE = {
             "case": "a text, and None",
             "run": lambda coerce: coerced(coerce, "text", None),
             "expect": [
-                "TypeError: a str cannot run; it must be a runnable, a function or a dict",
-                "TypeError: a NoneType cannot run; it must be a runnable, a function or a dict",
+                "TypeError: str",
+                "TypeError: NoneType",
             ],
-            "hint": "Raise the TypeError of the docstring for anything else.",
+            "hint": "Raise a TypeError for anything else. `type(thing).__name__` is the name of its type.",
         },
     ],
 }

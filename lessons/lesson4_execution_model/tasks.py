@@ -9,7 +9,7 @@ from lessons.lesson4_execution_model.notes import noting, tells_failures
 async def wait_for_all(futures, when_cancelled):
     """Wait until all of `futures` have ended, also when the caller is cancelled meanwhile.
 
-    futures: a list of tasks or asyncio futures.
+    futures: a list of tasks or asyncio futures. What they raise is not raised here.
     when_cancelled: a function without arguments, called at each cancellation of the caller.
     Returns the first CancelledError, for the caller to raise when it has cleaned up, or None.
     """
