@@ -61,7 +61,11 @@ class Function:
         return result
 
     async def acall(self, value, config):
-        """Return what the async function gives, or else the plain one, which is called on a thread."""
+        """Return what the async function gives, or without one the plain one, called on a thread.
+
+        A coroutine that the plain one returns is awaited. A runnable that either returns is called with
+        the same value, by `ainvoke`, with `self._one_deeper(config)`.
+        """
         if self.afunc is not None:
             result = await call_with(self.afunc, value, config if self.afunc_takes_config else None)
         else:

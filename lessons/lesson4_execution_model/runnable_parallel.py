@@ -52,7 +52,7 @@ RunnableMap = RunnableParallel
 def coerce_to_runnable(thing):
     """Return a runnable: `thing` itself, a RunnableLambda of a function, a RunnableParallel of a dict.
 
-    Raises TypeError for anything else.
+    Raises TypeError for anything else, and names its type.
     """
     if isinstance(thing, Runnable):
         return thing

@@ -409,7 +409,7 @@ def test_up_to_ten_nobody_is_refused_and_beyond_it_only_refusals_grow():
 
 def test_a_slow_call_costs_what_it_has_not_to_spare():
     spare = {"nowhere": 4, "translate": 3, "sentiment": 2, "keywords": 0, "check": 0, "summary": 1}
-    lines = explorer("4_execution_model")
+    lines = explorer("4c_deeper")
     assert len(lines) == len(spare)
     for (place, slack), line in zip(spare.items(), lines):
         work, span, measured = numbers(line)

@@ -22,6 +22,7 @@ from langchain_core.runnables import RunnableParallel as LangChainParallel
 from leftovers import PATIENCE, Stop, cancelled_while, fail, for_ever, give, gives_up, run, stops
 from ways import ASYNC, SYNC, call_async
 
+from helpers import asummary, record
 from lessons import Runnable, RunnableLambda, RunnableParallel, coerce_to_runnable
 from lessons.lesson4_execution_model import exercises
 from lessons.lesson4_execution_model.config import DEFAULTS, check_config, config_for_call, merge, smallest
@@ -1044,6 +1045,35 @@ def test_the_error_that_arrives():
         run(RunnableParallel(a=slow_async, b=when_cancelled, c=quick_async).ainvoke("x"))
     answer = f"{on_threads.value}{as_tasks.value}".upper()
     assert answer == exercises.WHICH_ERROR["cases"][0]["expect"]
+
+
+def test_the_states_of_a_branch_are_what_a_recording_shows():
+    async def with_permit(permits):
+        async with permits:
+            return await asummary("x")
+
+    async def main():
+        with record() as life:
+            await asyncio.create_task(with_permit(asyncio.Semaphore(1)), name="summary")
+        return life
+
+    life = run(main())
+    (unit,) = life.lanes()
+    states = [
+        str(span.state) for span in sorted(life.spans, key=lambda span: span.start) if span.unit == unit.id
+    ]
+    assert [*states, "done"] == exercises.LIFE["cases"][0]["expect"]
+
+
+def test_the_limits_that_are_reported():
+    inner = RunnableLambda(lambda value, config: config["max_concurrency"]).with_config(max_concurrency=4)
+    asks = RunnableParallel(x=lambda value: inner.invoke(value, {"max_concurrency": 6}))
+    limits = [
+        inner.invoke("x"),
+        *(RunnableParallel(x=inner).invoke("x", {"max_concurrency": limit})["x"] for limit in (3, 9)),
+        asks.invoke("x", {"max_concurrency": 3})["x"],
+    ]
+    assert limits == exercises.WHICH_LIMIT["cases"][0]["expect"]
 
 
 def test_every_function_of_the_library_says_what_it_does():
