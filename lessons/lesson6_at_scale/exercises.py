@@ -294,6 +294,23 @@ THE_WHOLE = {
     ],
 }
 
+WITHOUT_A_LIMIT = {
+    "title": "A hundred branches, no limit",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the branches that run at a time",
+            "expect": [12],
+            "hint": "How wide is the pool that `invoke` makes if nobody gives a number?",
+        }
+    ],
+    "wrong": [
+        {"answer": 100, "hint": "Each needs a thread. How many does the default pool have?"},
+        {"answer": 8, "hint": "The pool has a few threads more than the machine has CPUs."},
+        {"answer": 32, "hint": "32 is the most that the rule gives. Here the other number is smaller."},
+    ],
+}
+
 IN_FLIGHT = {
     "title": "How many are in flight?",
     "reads": "numbers",
@@ -582,6 +599,24 @@ PEAKS = {
         {"answer": [5, 5, 20, 20], "hint": "Two inputs are under way at the same time in both batches."},
         {"answer": [5, 10, 5, 10], "hint": "Does the async side of langchain-core limit branches?"},
         {"answer": [5, 10, 20, 10], "hint": "What does `abatch` limit: inputs, or branches?"},
+    ],
+}
+
+ONLY_5 = {
+    "title": "Only 5 run",
+    "reads": "numbers",
+    "cases": [
+        {
+            "case": "the cases in which it holds",
+            "expect": [4],
+            "hint": "Count the rows of langchain-core with a peak of 5. Then think of what both batches limit.",
+        }
+    ],
+    "wrong": [
+        {"answer": 2, "hint": "These are the branches. What of the inputs of `batch` and `abatch`?"},
+        {"answer": 3, "hint": "Both batches limit their inputs. `batch` limits its branches to 5 for each."},
+        {"answer": 5, "hint": "A `batch` of two inputs runs 2 × 5 branches."},
+        {"answer": 8, "hint": "Look at the peaks of `ainvoke` and of `abatch`."},
     ],
 }
 

@@ -968,7 +968,9 @@ ANSWERS = {
     ),
     "LAST_OF_A_HUNDRED": prediction(3, "3", "3 s", "after 3 seconds", [3], 3.0),
     "THE_WHOLE": prediction(4, "4", "4 s", "about 4 seconds", [4], 4.0),
+    "WITHOUT_A_LIMIT": prediction(12, "12", "12 branches", [12], 12.0),
     "PEAKS": prediction([5, 10, 20, 40], "5, 10, 20, 40", "5 10 20 40", "5\n10\n20\n40", (5, 10, 20, 40)),
+    "ONLY_5": prediction(4, "4", "4 cases", "in 4", [4], 4.0),
     "VERDICT": row(
         {
             "other right shapes": [
