@@ -609,7 +609,7 @@ ONLY_5 = {
         {
             "case": "the cases in which it holds",
             "expect": [4],
-            "hint": "Count the rows of langchain-core with a peak of 5. Then think of what both batches limit.",
+            "hint": "Count the rows of langchain-core with a peak of 5. Then: what do both batches limit?",
         }
     ],
     "wrong": [
