@@ -4,7 +4,7 @@
 def verdict(cases):
     """Return "holds", "holds, with a footnote" or "does not hold": of all cases, of some, of none.
 
-    cases: what the words of a claim cover, each with whether it was seen to hold.
+    cases: what the words of a claim cover, a dict of each case to whether it was seen to hold.
     Raises ValueError if there are none: nothing was observed.
     """
     if not cases:
@@ -15,7 +15,11 @@ def verdict(cases):
 
 
 def what_was_found(cases):
-    """Return in how many cases a claim was seen to hold, and name those in which it was not."""
+    """Return in how many cases a claim was seen to hold, and name those in which it was not, in order.
+
+    For {"a": True, "b": False, "c": False} that is "1 of 3; not: b, c". If it holds in all, nothing
+    follows the numbers: "3 of 3".
+    """
     failed = [case for case, holds in cases.items() if not holds]
     found = f"{len(cases) - len(failed)} of {len(cases)}"
     return f"{found}; not: {', '.join(failed)}" if failed else found

@@ -11,9 +11,7 @@ from builder.facts import CORE
 from builder.minutes import FIGURE, LINE, PREDICTION, STEP, TASK, WORD, minutes, seconds
 
 ROOT = Path(__file__).parents[2]
-NOT_CUT_YET = {"6"}  # lessons that still hold more than an hour
 TIMED = [lesson for lesson in builder.find_lessons(ROOT) if lesson.number]
-TIMED = [lesson for lesson in TIMED if lesson.number not in NOT_CUT_YET]
 MOST, MOST_OF_LESSON_0, MOST_EXERCISES = 60, 25, 30
 
 

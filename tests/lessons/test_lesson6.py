@@ -66,7 +66,8 @@ def test_the_cases_that_fail_are_named():
 
 
 LESSON = ROOT / "lessons/lesson6_at_scale"
-CELLS = [cell.source for cell in builder.read_cells(builder.Lesson(LESSON)) if cell.cell_type == "code"]
+CLAIMS = builder.Lesson(LESSON, "b_claims")
+CELLS = [cell.source for cell in builder.read_cells(CLAIMS) if cell.cell_type == "code"]
 
 
 def the_cell(start):
@@ -126,7 +127,7 @@ async def ledger_if(answer):
     async def observe(*args, **options):
         return seen
 
-    everything = dict.fromkeys(["facts", "three_branches", "at_limit_5", "plain", "stats_of_the_run"], seen)
+    everything = dict.fromkeys(["facts", "three_branches", "at_limit_5", "plain", "size_reached"], seen)
     everything |= {name: seen for name in ("threads_used", "through_the_pool", "inside", "for_a_name")}
     ways = SimpleNamespace(WAYS=WAYS, watch=observe)
     experiments = SimpleNamespace(
@@ -162,8 +163,7 @@ async def ledger_if(answer):
         "CLAIMS = [",
         "LEDGER = [",
     ):
-        cell = the_cell(start).replace("from lessons.lesson6_at_scale.verdict import what_was_found", "")
-        code = compile(cell, start, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(the_cell(start), start, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         running = eval(code, namespace)
         if asyncio.iscoroutine(running):
             await running
@@ -262,7 +262,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from builder import build as builder
 lesson = builder.find_lesson(builder.ROOT, "6")
 notebook = builder.compose(lesson)
-headings = [number for number, cell in enumerate(notebook.cells) if cell.source.startswith("## 2.")]
+headings = [number for number, cell in enumerate(notebook.cells) if cell.source.startswith("## 3.")]
 del notebook.cells[headings[0] :]
 for cell in builder.code_cells(builder.execute(notebook, lesson, 300)):
     for output in cell.outputs:
