@@ -56,6 +56,12 @@ async def _two_steps() -> None:
     await asyncio.wait(_started({"the next step": asyncio.sleep(0.05)}))
 
 
+async def _a_tree() -> None:
+    names = {"summary": "summary", "sentiment": "facts: sentiment", "keywords": "facts: keywords"}
+    calls = {names[name]: asyncio.sleep(seconds) for name, seconds in LATENCIES.items()}
+    await asyncio.wait(_started(calls))
+
+
 async def _one_fails() -> None:
     async def fail() -> None:
         await asyncio.sleep(0.04)
@@ -148,6 +154,11 @@ SCENES = {
         _a_rate,
         "Ten calls, ten a second",
         "No more than three are in flight, and still none may start earlier. What holds them back?",
+    ),
+    "tree": Opening(
+        _a_tree,
+        "A dict within a dict",
+        "Two branches have a dict of their own. How does a config reach them, and where did an error come from?",
     ),
     "failure": Opening(
         _one_fails,
