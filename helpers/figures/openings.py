@@ -158,7 +158,7 @@ SCENES = {
     "tree": Opening(
         _a_tree,
         "A dict within a dict",
-        "Two branches have a dict of their own. How does a config reach them, and where did an error come from?",
+        "Two branches stand in a dict of their own. How does a config reach them?",
     ),
     "failure": Opening(
         _one_fails,
