@@ -55,7 +55,7 @@ def _checked_in_notebook(lesson, names):
         def check(exercise, answer, is_solution=is_solution):
             found.append(Checked(names[exercise["title"]], answer, is_solution))
 
-        def check_step(step, answer):
+        def check_step(step, answer, timeout=None):
             if step["title"] not in names:  # one that needs more than the lessons; it has tests of its own
                 return answer
             for is_solution, code in ((False, stub(steps[-1])), (True, steps[-1])):
@@ -72,8 +72,16 @@ def _checked_in_notebook(lesson, names):
 
 
 def is_answer(node, in_exercises):
-    """Whether a statement makes an answer: any value among the exercises, a constant in a section."""
-    return isinstance(node, ast.Assign) and (in_exercises or isinstance(node.value, ast.Constant))
+    """Whether a statement makes an answer: any value among the exercises, a constant in a section.
+
+    Or a step is put into its class: `EventLoop.suspend = suspend`.
+    """
+    match node:
+        case ast.Assign(value=ast.Constant()):
+            return True
+        case ast.Assign([ast.Attribute(ast.Name(), name)], ast.Name(value)) if name == value:
+            return True
+    return in_exercises and isinstance(node, ast.Assign)
 
 
 def is_check(node):

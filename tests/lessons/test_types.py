@@ -15,7 +15,7 @@ MODULES = sorted(
         *ROOT.glob("lessons/lesson[45]_*/*.py"),
     ]
 )
-LIBRARY = [path for path in MODULES if path.stem not in ("__init__", "exercises")]
+LIBRARY = [path for path in MODULES if path.stem not in ("__init__", "exercises", "project_cases")]
 FLAWED = """
 from lessons import RunnableParallel
 from lessons.lesson5_synchronization.racing import first_of
