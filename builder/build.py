@@ -24,6 +24,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 
 from builder.definitions import fill
 from builder.editions import WIDGET_VIEW, learners, learners_cell
@@ -36,6 +37,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FORMAT = 1  # raise it when the builder itself changes what is in a notebook: all are then built anew
 CELL_TIMEOUT = 60  # seconds
 CELL_OPTIONS = {"tags", "slideshow", "editable", "deletable", "jupyter", "from", "step", "new"}
+KERNEL = {
+    "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
+    "language_info": {"name": "python"},
+}
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
@@ -163,11 +168,7 @@ def compose(lesson: Lesson) -> NotebookNode:
         cells = [links, *cells, deepcopy(links)]
     give_ids(cells)
     source = lesson.source.relative_to(lesson.root).as_posix()
-    metadata = {
-        "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
-        "language_info": {"name": "python"},
-        "course": {"source": source, "stamp": stamp(lesson, cells)},
-    }
+    metadata = {**KERNEL, "course": {"source": source, "stamp": stamp(lesson, cells)}}
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
@@ -252,7 +253,7 @@ def navigation(lesson: Lesson) -> NotebookNode | None:
     links += [f"[{title(each)} →]({each.notebook.name})" for each in after[:1]]
     if not links:
         return None
-    return nbformat.v4.new_markdown_cell(" | ".join(links), metadata={"tags": ["navigation"]})
+    return new_markdown_cell(" | ".join(links), metadata={"tags": ["navigation"]})
 
 
 def is_core(lesson: Lesson) -> bool:
@@ -263,10 +264,32 @@ def title(lesson: Lesson) -> str:
     return numbered(lesson.number, facts(lesson))
 
 
+def page_notebooks(root: Path) -> dict[Path, str]:
+    """The notebooks made of pages, lessons/a_name.md, for readers within the course: path to text.
+
+    A page reads by itself; its notebook has the same text, with links to the notebooks beside it.
+    """
+    texts = {}
+    for page in sorted(root.glob("lessons/[a-z]_*.md")):
+        text = page.read_text(encoding="utf-8").replace("](../notebooks/", "](")
+        for section in re.findall(r"(?m)^## (.*)", text):
+            slug = re.sub(r"[^\w -]", "", section.lower()).replace(" ", "-")  # as GitHub makes it
+            text = text.replace(f"](#{slug})", f"](#{section.replace(' ', '-')})")
+        lessons = find_lessons(root)
+        index = new_markdown_cell(f"[index]({lessons[0].notebook.name})", metadata={"tags": ["navigation"]})
+        cells = [index, *map(new_markdown_cell, re.split(r"\n+(?=## )", text.strip()))]
+        give_ids(cells)
+        metadata = {**KERNEL, "course": {"source": page.relative_to(root).as_posix()}}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+        for folder in ("notebooks", "notebooks/learner"):
+            texts[root / folder / f"{page.stem}.ipynb"] = render(notebook)
+    return texts
+
+
 def stale_files(root: Path) -> dict[Path, str]:
     """The files that are made from others and are not up to date, and the text that they should have.
 
-    That is those with a table of the lessons, and the stubs for editors.
+    That is those with a table of the lessons, the notebooks of pages, and the stubs for editors.
     """
     rows = [
         (lesson.number or lesson.name[0].upper(), lesson.notebook.name, facts(lesson))
@@ -276,7 +299,7 @@ def stale_files(root: Path) -> dict[Path, str]:
         texts = tables(root, rows)
     except ValueError as error:
         raise BuildError(str(error)) from error
-    texts |= stubs(root)
+    texts |= stubs(root) | page_notebooks(root)
     return {
         path: text
         for path, text in texts.items()

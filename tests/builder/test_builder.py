@@ -348,6 +348,19 @@ def test_links_lead_to_the_neighbours(root):
     assert cells[0].id != cells[-1].id
 
 
+def test_a_page_becomes_a_notebook_that_leads_to_its_neighbours(root, quick):
+    links = "Go to [two](#2-second-part), or to [lesson 1](../notebooks/1_first.ipynb)."
+    write(root / "lessons/a_page.md", f"# A page\n\n{links}\n\n## 2. Second: part\n\nEnd.\n")
+    write(root / "lessons/GLOSSARY.md", "# No page")
+    builder.main([], root)
+    for folder in ("notebooks", "notebooks/learner"):
+        index, first, second = builder.read_notebook(root / folder / "a_page.ipynb").cells
+        assert index.source == "[index](1_first.ipynb)"
+        assert first.source.endswith("Go to [two](#2.-Second:-part), or to [lesson 1](1_first.ipynb).")
+        assert second.source == "## 2. Second: part\n\nEnd."
+    assert not builder.stale_files(root)
+
+
 def test_a_notebook_with_sections_says_what_is_in_it_with_minutes(root):
     words, line = "word " * 360, "**In this notebook:** "
     sections = "".join(f"## {name}\n\n{words}\n\n+++\n\n" for name in ("One", "Two?", "Exercises"))
