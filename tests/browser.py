@@ -7,6 +7,7 @@ fail. `with desk.open("1_async_execution") as notebook:` gives a `Notebook`, ope
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -173,14 +174,16 @@ main()
 
 
 def _address(process: subprocess.Popen, folder: Path) -> dict:
-    """The server's address and token, which it writes down once it listens."""
+    """The server's address and token, which it writes down, once it takes connections."""
     end = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < end:
         for path in folder.glob("runtime/jpserver-*.json"):
             try:
-                return json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
-                pass  # half written
+                server = json.loads(path.read_text(encoding="utf-8"))
+                with socket.create_connection((server["hostname"], server["port"]), timeout=PATIENCE):
+                    return server
+            except (ValueError, OSError):
+                pass  # half written, or it does not listen yet
         time.sleep(0.05)
     log = (folder / "log").read_text(encoding="utf-8", errors="replace")
     raise RuntimeError(f"JupyterLab does not start:\n{log[-3000:]}")
@@ -223,7 +226,7 @@ class Desk:
 
     def _load(self, address: str) -> None:
         """Load JupyterLab; once more if it does not come, as when a busy machine has lost a file of it."""
-        from playwright.sync_api import TimeoutError
+        from playwright.sync_api import Error
 
         for is_last in (False, True):
             try:
@@ -231,7 +234,7 @@ class Desk:
                 self.page.wait_for_function("window.jupyterapp?.restored")
                 self.page.evaluate("jupyterapp.restored.then(() => null)")
                 return
-            except TimeoutError:
+            except Error:  # a TimeoutError is one, too
                 if is_last:
                     raise
 
