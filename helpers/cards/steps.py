@@ -19,6 +19,7 @@ from helpers.cards.sources import PRE
 
 # `course.py lab` writes this beside the learner's copies, and there only are her steps kept.
 RECORD, KEPT = Path(".course.json"), Path("steps")
+COURSES = "the course's version"
 MARK = "handed_on"  # an attribute of a function that `check_step` has made: where it comes from
 
 
@@ -53,22 +54,26 @@ def check_step(step: dict, answer: Callable, timeout: float = 5.0) -> Callable:
         )
         _say(report, said, code)
         return version
-    _say(report, "Until then the next cells use the course's version.")
-    return _version(
-        textwrap.dedent(inspect.getsource(course)), course.__name__, namespace, "the course's version"
+    code = textwrap.dedent(inspect.getsource(course))
+    # Who has tried may look at it: folded, and not in the text, which cannot be folded.
+    _say(report, f"Until then the next cells use {COURSES}.", folded=code if report.written else "")
+    return _version(code, course.__name__, namespace, COURSES)
+
+
+def _say(report: Report | None, said: str, code: str = "", folded: str = "") -> None:
+    """code: an earlier version of hers. folded: the course's."""
+    checked = (report.html(), report.text()) if report is not None else ("", "")
+    hidden = _folded("Your version", code) + _folded("The course's version", folded)
+    show(
+        checked[0] + card(f"<div>{prose(said)}</div>{hidden}", RIGHT if report else NOT_YET),
+        "\n".join(part for part in (checked[1], said, code) if part),
     )
 
 
-def _say(report: Report | None, said: str, code: str = "") -> None:
-    checked = (report.html(), report.text()) if report is not None else ("", "")
-    body = checked[0] + card(f"<div>{prose(said)}</div>" + _folded(code), RIGHT if report else NOT_YET)
-    show(body, "\n".join(part for part in (checked[1], said, code) if part))
-
-
-def _folded(code: str) -> str:
+def _folded(title: str, code: str) -> str:
     if not code:
         return ""
-    return f'<details>{summary("Your version")}<pre style="{PRE}">{html.escape(code)}</pre></details>'
+    return f'<details>{summary(title)}<pre style="{PRE}">{html.escape(code)}</pre></details>'
 
 
 def _version(code: str, name: str, namespace: dict, made_from: str) -> Callable:

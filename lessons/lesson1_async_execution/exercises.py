@@ -160,7 +160,8 @@ TAKE_TURNS = {
             "case": "whose turn it is, when a and b pause once each",
             "run": lambda take_turns: order_of_turns(take_turns, {"a": 1, "b": 1}),
             "expect": "abab",
-            "hint": "Take the first out of the queue, send None to it once, and put it back at the end.",
+            "hint": "Take the first out and send None once. StopIteration means that it has ended: leave it "
+            "out, and go on with the others. Else put it back at the end.",
         },
         {
             "case": "whose turn it is, when a pauses twice, b never and c once",
@@ -263,7 +264,8 @@ SUSPEND = {
             "case": "the loop's clock after a nap of 0.02 seconds",
             "run": lambda suspend: clock_after(suspend, [0.02]),
             "expect": [("a", 0.02)],
-            "hint": "Push (self.now + request, next(self.number), task) onto self.timers, a heap.",
+            "hint": "A number: push (self.now + request, next(self.number), task) onto self.timers. "
+            "A Task: the one that waits is `task`, and `request` keeps it in its list of waiters.",
         },
         {
             "case": "who wakes when, with naps of 0.03, 0.01 and 0.02 seconds",
@@ -391,13 +393,13 @@ FUTURE_SLEEP = {
             "case": "the result, and who comes first: the sleeper or a task that is ready",
             "run": sleep_beside_another,
             "expect": (None, ["the other task", "awake"]),
-            "hint": "loop.create_future() makes a future; awaiting it gives up the thread until it is set.",
+            "hint": "asyncio.get_running_loop().create_future() makes a future: await it.",
         },
         {
             "case": "whether a sleep of 0.05 seconds takes that long",
             "run": is_long_enough,
             "expect": True,
-            "hint": "loop.call_later(seconds, future.set_result, None) sets the future when it is time.",
+            "hint": "call_later(seconds, future.set_result, None): function and argument, uncalled.",
         },
         {
             "case": "the timers that one sleep sets",
@@ -406,7 +408,7 @@ FUTURE_SLEEP = {
             "hint": "One timer, with loop.call_later. To ask the clock again and again keeps the loop busy.",
         },
         {
-            "case": "names in it that are asyncio's own sleep",
+            "case": "calls of asyncio.sleep in it",
             "run": lambda sleep: [name for name in sleep.__code__.co_names if name == "sleep"],
             "expect": [],
             "hint": "asyncio.sleep is what you are writing. Use a future and loop.call_later.",
@@ -474,13 +476,15 @@ OFF_THE_LOOP = {
             "case": "the result, and whether it came from another thread",
             "run": thread_of,
             "expect": (42, [True]),
-            "hint": "Return an async function; in it, return await asyncio.to_thread(function, value).",
+            "hint": "Return a function, not a coroutine: define an `async def` of one value inside, and "
+            "return it. It awaits asyncio.to_thread(function, value).",
         },
         {
             "case": "two functions that block until both are under way",
             "run": two_that_block,
             "expect": {"first": "together", "second": "together"},
-            "hint": "off_the_loop only makes the branch. The call happens when the branch is awaited.",
+            "hint": "off_the_loop only makes the branch, an `async def`: a lambda is not known as async. "
+            "The call happens when the branch is awaited.",
         },
         {
             "case": "a result that counts as false",
@@ -817,8 +821,15 @@ AINVOKE = {
     "title": "Write ainvoke",
     "course": RunnableParallel.ainvoke,
     "cases": [
-        case | {"run": lambda answer, run=case["run"]: run(as_function(answer))}
-        for case in MAKE_IT_CONCURRENT["cases"]
+        case
+        | {
+            "run": lambda answer, run=case["run"]: run(as_function(answer)),
+            "hint": case["hint"]
+            if number
+            else "calls: {name: partial(branch, value) for name, branch in "
+            "self.branches.items()}. Await run_as_tasks(calls), and zip the names with what it gives.",
+        }
+        for number, case in enumerate(MAKE_IT_CONCURRENT["cases"])
     ],
 }
 

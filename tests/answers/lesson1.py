@@ -673,7 +673,7 @@ ANSWERS = {
             "cancellation from outside": [Wrong(swallows_the_cancellation, "cancelled half-way")],
             "falsy results": [Wrong(gives_the_seconds, "the result")],
             "the resource really used": [
-                Wrong(with_asyncios_own, "asyncio's own sleep"),
+                Wrong(with_asyncios_own, "calls of asyncio.sleep"),
                 Wrong(sleeps_on_a_thread, "the timers"),
             ],
             "clean-up": [Wrong(leaves_its_timer, "cancelled half-way")],

@@ -96,6 +96,15 @@ def test_the_courses_goes_on_until_hers_is_right(source, verdict, notebook, show
     assert shown[1].endswith("The next cells use your version.")
 
 
+@pytest.mark.parametrize(("source", "is_there"), [(STUB, False), (WRONG, True), (HERS, False)])
+def test_who_has_tried_may_unfold_the_courses_version(source, is_there, notebook, monkeypatch):
+    bodies = []
+    monkeypatch.setattr("helpers.cards.steps.show", lambda body, text: bodies.append(body))
+    notebook.check(source)
+    folded = "<summary" in bodies[0] and "The course&#x27;s version</summary>" in bodies[0]
+    assert (folded or "The course's version</summary>" in bodies[0]) == is_there
+
+
 def test_the_courses_version_uses_what_the_notebook_has_defined(notebook):
     version = notebook.check(STUB)
     notebook.run("class asyncio:\n    create_task = 'her own'")
