@@ -1175,6 +1175,13 @@ class Most(Random):
         return 1.0
 
 
+class Middle(Random):
+    """Half-way."""
+
+    def random(self):
+        return 0.5
+
+
 class Least(Random):
     """The smallest there is."""
 
@@ -1203,6 +1210,12 @@ BACKOFF = {
             "run": lambda backoff: rounded(backoff(3, Least())),
             "expect": 0,
             "hint": "Full jitter: a random part of the most, from nothing to all.",
+        },
+        {
+            "case": "a wait half-way, after attempt 10, with a cap of 10",
+            "run": lambda backoff: rounded(backoff(10, Middle(), 0.1, 10)),
+            "expect": 5,
+            "hint": "First the cap, then the random part of it: else all wait for the cap together.",
         },
         {
             "case": "the same seed gives the same wait",

@@ -936,6 +936,18 @@ BATCH = {
             "hint": "Catch an Exception of a single call there, and return it in place of a result.",
         },
         {
+            "case": "a single input that fails, without return_exceptions and with it",
+            "run": lambda batch: [
+                batch_with(batch, [ValueError("no")]),
+                batch_with(batch, [ValueError("no")], return_exceptions=True),
+            ],
+            "expect": [
+                ("raised", ("ValueError: no", ["in inputs[0]"])),
+                [("ValueError: no", ["in inputs[0]"])],
+            ],
+            "hint": "What holds for one of three holds for a single one, too: run the same call.",
+        },
+        {
             "case": "the most at a time: limits of 1, 2 and 6, by the call or with_config",
             "run": lambda batch: [
                 peak_of(batch, None, {"max_concurrency": 1}),
@@ -1289,6 +1301,21 @@ def ask_twice_from_one(ask):
         return copy_context().run(main, pool)
 
 
+def report_limit(value, config):
+    return config["max_concurrency"]
+
+
+def ask_under_a_limit(ask):
+    """The limit that a runnable with 2 of its own sees, asked where 8 is inherited."""
+
+    def main(pool):
+        inherited.set({**DEFAULTS, "max_concurrency": 8})
+        return ask(pool, RunnableLambda(report_limit).with_config(max_concurrency=2), 1).result(PATIENCE)
+
+    with ThreadPoolExecutor(1) as pool:
+        return copy_context().run(main, pool)
+
+
 def ask_for(ask, function):
     """What is in the future for a function, and whether it ran in the pool."""
     where = []
@@ -1323,6 +1350,12 @@ LOST_CONFIG = {
             "run": ask_twice_from_one,
             "expect": ([["shop"], ["shop"]], ["shop"]),
             "hint": "Two threads cannot run in one context at the same time: a copy for each call.",
+        },
+        {
+            "case": "the limit of a runnable that has 2 of its own, where 8 is inherited",
+            "run": ask_under_a_limit,
+            "expect": 2,
+            "hint": "What is inherited is not the call's own: copy the context, and hand over no config.",
         },
         {
             "case": "an empty text as input and as result, in the caller's pool",
@@ -1406,6 +1439,13 @@ def is_on_the_loop(fallback):
     return asyncio.run(fallback(Awaited(lambda value, config: "called"), Probe(None)).ainvoke("x"))
 
 
+def fallback_under_a_limit(fallback):
+    """The limit that a first with 2 of its own sees, called with 8, on both ways."""
+    runnable = fallback(RunnableLambda(report_limit).with_config(max_concurrency=2), Probe(None))
+    config = {"max_concurrency": 8}
+    return runnable.invoke("x", config), asyncio.run(runnable.ainvoke("x", config))
+
+
 FALLBACK = {
     "title": "A runnable of your own",
     "cases": [
@@ -1436,6 +1476,12 @@ FALLBACK = {
             ),
             "expect": [("LookupError: neither", ["first", "second"], True)] * 2,
             "hint": "Nobody is left to ask: let the second's exception through.",
+        },
+        {
+            "case": "the limit of a first that has 2 of its own, called with 8",
+            "run": fallback_under_a_limit,
+            "expect": (2, 2),
+            "hint": "What is inherited is not the call's own: call `first.invoke(value)` without a config.",
         },
         {
             "case": "an async first",

@@ -179,20 +179,21 @@ def meet(wait, parties, *, cancel=False, more=0):
             return some_rounds()
 
         tasks, cancelled = [], []
-        for _ in range(parties - 1):
-            await come()
-        if cancel:
-            tasks[0].cancel()
-            await some_rounds()
-            cancelled.append(said(tasks.pop(0).result))
-        before = gone_on(tasks)
-        for _ in range(1 + more):
-            await come()
-        after, waiting = gone_on(tasks), len(barrier.queue)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return before, after, waiting, cancelled
+        try:
+            for _ in range(parties - 1):
+                await come()
+            if cancel:
+                tasks[0].cancel()
+                await some_rounds()
+                cancelled.append(said(tasks.pop(0).result))
+            before = gone_on(tasks)
+            for _ in range(1 + more):
+                await come()
+            return before, gone_on(tasks), len(barrier.queue), cancelled
+        finally:  # look at what each has raised, else Python tells of it in some later cell
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     return asyncio.run(main())
 
@@ -200,6 +201,21 @@ def meet(wait, parties, *, cancel=False, more=0):
 def gone_on(tasks):
     """How many of some parties have gone on; raises what one of them has raised."""
     return len([task.result() for task in tasks if task.done()])
+
+
+def cancelled_as_the_last_comes(wait):
+    """What the first of two ends with that is cancelled right after the last one has let it go."""
+
+    async def main():
+        barrier = with_method(Barrier, wait=wait)(2)
+        first = asyncio.ensure_future(barrier.wait())
+        await some_rounds()
+        await barrier.wait()
+        first.cancel()
+        await asyncio.wait([first], timeout=PATIENCE)
+        return said(first.result)
+
+    return asyncio.run(main())
 
 
 def is_the_last_held(wait):
@@ -259,6 +275,12 @@ BARRIER_WAIT = {
             "run": lambda wait: meet(wait, 3, cancel=True)[:3],
             "expect": (0, 0, 2),
             "hint": "`try: await turn`, and in `finally` take the future out of the queue, if it is there.",
+        },
+        {
+            "case": "one is cancelled just as it is let go: what it ends with",
+            "run": cancelled_as_the_last_comes,
+            "expect": "CancelledError",
+            "hint": "`let_go` has emptied the queue by then: remove the future only if it is still in there.",
         },
     ],
 }

@@ -1343,6 +1343,10 @@ def the_module_itself(attempt, random, base=0.1, cap=10.0):
     return type(random).random(random) * most if type(random) is not Random else module.uniform(0, most)
 
 
+def cap_after_the_jitter(attempt, random, base=0.1, cap=10.0):
+    return min(cap, random.uniform(0, base * 2**attempt))
+
+
 BACKOFFS = {
     "other right shapes": [Right(part_of_it), Right(uniform_with_an_if)],
     "the limit at three values": [
@@ -1353,6 +1357,7 @@ BACKOFFS = {
     ],
     "the resource really used": [
         Wrong(no_jitter, "the shortest wait"),
+        Wrong(cap_after_the_jitter, "half-way"),
         Wrong(half_jitter, "the shortest wait"),
         Wrong(jitter_on_top, "after attempts 0, 1, 2 and 3"),
         Wrong(the_module_itself, "the same seed"),

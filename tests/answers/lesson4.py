@@ -920,6 +920,12 @@ def batch_always_collects(self, inputs, config=None, *, return_exceptions=False)
     return batch_of()(self, inputs, config, return_exceptions=True)
 
 
+def batch_single_by_invoke(self, inputs, config=None, *, return_exceptions=False):
+    if len(inputs) == 1:
+        return [self.invoke(inputs[0], config_for_each(inputs, config)[0])]
+    return batch_of()(self, inputs, config, return_exceptions=return_exceptions)
+
+
 # --- acall
 
 
@@ -1151,7 +1157,7 @@ class FallbackInALoop(Runnable):
         error = None
         for runnable in self.runnables:
             try:
-                return runnable.invoke(value, config)
+                return runnable.invoke(value)
             except Exception as failed:
                 error = failed
         raise error
@@ -1160,7 +1166,7 @@ class FallbackInALoop(Runnable):
         error = None
         for runnable in self.runnables:
             try:
-                return await runnable.ainvoke(value, config)
+                return await runnable.ainvoke(value)
             except Exception as failed:
                 error = failed
         raise error
@@ -1458,6 +1464,7 @@ ANSWERS = {
                 Wrong(batch_always_collects, "the failure of one"),
                 Wrong(batch_of(where=False), "the failure of one"),
                 Wrong(batch_of(caught=KeyError), "return_exceptions"),
+                Wrong(batch_single_by_invoke, "a single input that fails"),
                 Wrong(batch_of(checked=False), "no list"),
             ],
             "empty input": [Wrong(batch_none_for_none, "no inputs")],
@@ -1520,13 +1527,14 @@ ANSWERS = {
     ),
     "LOST_CONFIG": row(
         {
-            "other right shapes": [Right(ask_in_a_lambda), Right(ask_with_the_config)],
+            "other right shapes": [Right(ask_in_a_lambda)],
             "order": [Wrong(ask_and_wait, "each asked from a context", patience=0.1)],
             "failure": [Wrong(ask_and_swallow, "a failure")],
             "empty input": [Wrong(ask_twice, "an empty text")],
             "falsy results": [Wrong(ask_none_for_empty, "an empty text")],
             "one straggler": [Wrong(ask_in_one_context, "from one context", patience=0.1)],
             "the resource really used": [
+                Wrong(ask_with_the_config, "where 8 is inherited"),
                 Wrong(ask_without_config, "the tags"),
                 Wrong(ask_with_a_copy_in_the_pool, "the tags"),
                 Wrong(ask_and_give_the_result, "the tags"),
@@ -1549,6 +1557,7 @@ ANSWERS = {
             "the resource really used": [
                 Wrong(fallback_of(after=lambda self, value: self.second.invoke(value)), "gives a result"),
                 Wrong(fallback_of(config_for=lambda: {"tags": ["mine"]}), "gives a result"),
+                Wrong(fallback_of(config_for=lambda: {"max_concurrency": 8}), "a first that has 2"),
                 Wrong(FallbackOnAThread, "an async first"),
             ],
         },

@@ -846,6 +846,19 @@ async def opens_once(self):
     await lets_nobody_go(self)
 
 
+async def removes_it_unasked(self):
+    turn = asyncio.get_running_loop().create_future()
+    self.queue.append(turn)
+    if len(self.queue) == self.parties:
+        self.let_go()
+        return
+    try:
+        await turn
+    except asyncio.CancelledError:
+        self.queue.remove(turn)
+        raise
+
+
 BARRIERS = {
     "other right shapes": [Right(last_come_first), Right(without_let_go), Right(through_the_queue)],
     "order": [
@@ -868,6 +881,7 @@ BARRIERS = {
     "clean-up": [
         Wrong(leaves_its_future, "how many go on, and still wait"),
         Wrong(only_when_let_go, "how many go on, and still wait"),
+        Wrong(removes_it_unasked, "just as it is let go"),
     ],
 }
 
