@@ -18,7 +18,9 @@ def answers_in(place):
 
 
 async def answer_all(documents, prompt, ask, parse, place, random, retry_on, most=10, rate=20):
-    """Send each document through the steps prompt, ask and parse; return (answers, failures), by name.
+    """Send each document through the steps prompt, ask and parse; return (answers, failures).
+
+    Both are dicts by name, the answers in the order of `documents`.
 
     documents: dict of name to text. prompt, parse: plain functions of one value; ask: an async one, which
     uses the service. place: a Path. An answer is written there once it is known, as a line of JSON,

@@ -200,7 +200,8 @@ def project(clock):
                 "a thousand documents, with faults: how many are right, and which one fails",
                 who_is_answered,
                 {"right": 999, "in order": True, "failed": {POISON: "BadRequest"}},
-                "retry(call, retry_on, random) tries again. Catch what is left for each document.",
+                "retry(call, retry_on, random) tries again. Catch what is left for each document. Answers "
+                "come in the order of the documents, not as they end.",
             ),
             case(
                 "how often a request is made that can never succeed",
