@@ -7,6 +7,8 @@ class TokenBucket:
     """Lets `rate` callers a second through, up to `burst` at once: at most rate + burst - 1 in any second."""
 
     def __init__(self, rate, burst=1):
+        if rate <= 0 or burst < 1:
+            raise ValueError(f"rate must be more than 0, not {rate!r}, and burst 1 or more, not {burst!r}")
         self.rate, self.burst = rate, burst
         self.tokens = burst  # below zero: tokens that are promised already
         self.time = float("-inf")  # when `tokens` was right; the bucket starts full

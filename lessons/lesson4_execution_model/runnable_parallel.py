@@ -60,4 +60,5 @@ def coerce_to_runnable(thing):
         return RunnableParallel(thing)
     if callable(thing):
         return RunnableLambda(thing)
-    raise TypeError(f"a {type(thing).__name__} cannot run; it must be a runnable, a function or a dict")
+    kind = type(thing).__name__
+    raise TypeError(f"an object of type {kind} cannot run; it must be a runnable, a function or a dict")

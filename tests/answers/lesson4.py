@@ -1002,7 +1002,7 @@ def coerce_dict_first(thing):
         return RunnableLambda(thing)
     if not isinstance(thing, Runnable):
         kind = type(thing).__name__
-        raise TypeError(f"a {kind} cannot run; it must be a runnable, a function or a dict")
+        raise TypeError(f"an object of type {kind} cannot run; it must be a runnable, a function or a dict")
     return thing
 
 
@@ -1015,7 +1015,7 @@ def coerce_by_match(thing):
         case _ if callable(thing):
             return RunnableLambda(thing)
     kind = type(thing).__name__
-    raise TypeError(f"a {kind} cannot run; it must be a runnable, a function or a dict")
+    raise TypeError(f"an object of type {kind} cannot run; it must be a runnable, a function or a dict")
 
 
 def coerce_callables_first(thing):

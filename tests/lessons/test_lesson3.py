@@ -490,6 +490,13 @@ def test_each_thread_of_a_crowd_hears_the_same():
 # --- rates
 
 
+@pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1, 1), (1, 0)])
+def test_a_bucket_that_could_never_give_a_token_is_refused(rate, burst):
+    message = f"rate must be more than 0, not {rate}, and burst 1 or more, not {burst}"
+    with pytest.raises(ValueError, match=message):
+        TokenBucket(rate, burst)
+
+
 def test_a_bucket_lets_a_burst_through_and_then_keeps_its_pace():
     bucket = TokenBucket(rate=2, burst=3)
     assert [bucket.reserve(10.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.5, 1.0]

@@ -809,7 +809,7 @@ def test_coerce_to_runnable():
     assert coerce_to_runnable(parallel) is parallel
     assert isinstance(coerce_to_runnable(len), RunnableLambda)
     assert isinstance(coerce_to_runnable({"a": len}), RunnableParallel)
-    with pytest.raises(TypeError, match="a str cannot run; it must be a runnable, a function or a dict"):
+    with pytest.raises(TypeError, match="an object of type str cannot run; it must be a runnable"):
         coerce_to_runnable("text")
 
 
@@ -818,8 +818,8 @@ def test_coerce_to_runnable():
     [
         ([len], "branches is a list; it must be a dict", []),
         ({3: len}, "branch name 3 is a int; it must be a str", []),
-        ({"b": "text"}, "a str cannot run", ["in branch 'b'"]),
-        ({"b": {"c": None}}, "a NoneType cannot run", ["in branch 'c'", "in branch 'b'"]),
+        ({"b": "text"}, "an object of type str cannot run", ["in branch 'b'"]),
+        ({"b": {"c": None}}, "an object of type NoneType cannot run", ["in branch 'c'", "in branch 'b'"]),
     ],
 )
 def test_bad_branches(branches, message, notes):

@@ -961,9 +961,9 @@ def test_a_sequence_needs_two_steps(steps, count):
 
 
 def test_a_step_that_cannot_run():
-    with pytest.raises(TypeError, match="a str cannot run"):
+    with pytest.raises(TypeError, match="an object of type str cannot run"):
         RunnableLambda(len) | "text"
-    with pytest.raises(TypeError, match="a int cannot run"):
+    with pytest.raises(TypeError, match="an object of type int cannot run"):
         3 | RunnableLambda(len)
 
 
@@ -1073,7 +1073,7 @@ def test_assign_takes_a_parallel_with_its_own_config():
 def test_branches_of_assign_that_cannot_run():
     with pytest.raises(TypeError, match="branches is a list; it must be a dict"):
         RunnableAssign([len])
-    with pytest.raises(TypeError, match="a str cannot run") as caught:
+    with pytest.raises(TypeError, match="an object of type str cannot run") as caught:
         RunnablePassthrough.assign(a="text")
     assert caught.value.__notes__ == ["in branch 'a'"]
 
