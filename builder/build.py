@@ -236,7 +236,7 @@ def contents(cells: list[NotebookNode]) -> str:
 
 
 def navigation(lesson: Lesson) -> NotebookNode | None:
-    """A cell with links to the core before, the index, what goes deeper, and the core after.
+    """A cell with links to the core before, the index, the core after, and what goes deeper.
 
     None in a course of one lesson.
     """
@@ -249,8 +249,8 @@ def navigation(lesson: Lesson) -> NotebookNode | None:
     links = [f"[← {title(each)}]({each.notebook.name})" for each in before[-1:]]
     if place > 0:
         links.append(f"[index]({lessons[0].notebook.name})")
-    links += [f"[{title(each)}]({each.notebook.name})" for each in deeper if each != lesson]
     links += [f"[{title(each)} →]({each.notebook.name})" for each in after[:1]]
+    links += [f"[{title(each)}]({each.notebook.name})" for each in deeper if each != lesson]
     if not links:
         return None
     return new_markdown_cell(" | ".join(links), metadata={"tags": ["navigation"]})

@@ -379,7 +379,7 @@ def test_what_goes_deeper_is_linked_but_not_on_the_way(root):
     text = re.sub(r"(?s)course:.*?(?=\n---)", part, front("")) + "Text.\n"
     write(root / "lessons/lesson1_first/b_deeper.md", text)
     first, deeper, second = builder.find_lessons(root)
-    assert builder.navigation(first).source == "[1b. Deeper](1b_deeper.ipynb) | [2. Second →](2_second.ipynb)"
+    assert builder.navigation(first).source == "[2. Second →](2_second.ipynb) | [1b. Deeper](1b_deeper.ipynb)"
     back = "[← 1. First](1_first.ipynb) | [index](1_first.ipynb)"
     assert builder.navigation(deeper).source == f"{back} | [2. Second →](2_second.ipynb)"
     assert builder.navigation(second).source == back
