@@ -60,6 +60,7 @@ _HOME = {
     "run_on_virtual_clock": "recording.virtual_clock",
     "check": "cards.checks",
     "check_step": "cards.steps",
+    "show_results": "cards.checks",
     "quiz": "cards.quizzes",
     "show_diff": "cards.diff",
     "show_sources": "cards.sources",

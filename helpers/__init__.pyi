@@ -22,6 +22,7 @@ from helpers.calls.workloads import sentiment as sentiment
 from helpers.calls.workloads import spend_cpu as spend_cpu
 from helpers.calls.workloads import summary as summary
 from helpers.cards.checks import check as check
+from helpers.cards.checks import show_results as show_results
 from helpers.cards.diff import show_diff as show_diff
 from helpers.cards.environment import check_environment as check_environment
 from helpers.cards.library import show_library as show_library

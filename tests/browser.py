@@ -125,6 +125,7 @@ def running_lab(folder: Path, notebooks: Path = ROOT / "notebooks"):
     command += [
         "--LabApp.expose_app_in_browser=True",  # as window.jupyterapp
         "--ServerApp.terminals_enabled=False",
+        f"--ServerApp.port={_free_port()}",  # two that look for one at the same moment find the same
         f"--ServerApp.root_dir={folder / 'notebooks'}",
         f"--LabApp.app_settings_dir={folder / 'defaults'}",
         f"--LabApp.user_settings_dir={folder / 'settings'}",
@@ -157,6 +158,11 @@ def running_lab(folder: Path, notebooks: Path = ROOT / "notebooks"):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 # JupyterLab that stops when its standard input ends: when it is closed, or the process at its other end dies.

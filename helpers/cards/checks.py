@@ -127,7 +127,28 @@ def check(exercise: dict, answer: object, timeout: float = 5.0) -> None:
     Raises ValueError if the exercise itself is malformed.
     """
     report = run_cases(exercise, answer, timeout)
+    count(report)
     show(report.html(), report.text())
+
+
+# Title -> whether the last answer was right, of all exercises and steps that were checked in this kernel.
+_checked: dict[str, bool] = {}
+
+
+def count(report: Report) -> None:
+    """Let `show_results` know of a report."""
+    _checked[report.title] = bool(report)
+
+
+def show_results() -> None:
+    """Show which exercises and steps are right, of those that were checked since the kernel has started."""
+    right = sum(_checked.values())
+    verdict = f"{right} of {len(_checked)} right."
+    marks = {True: "✓ right", False: "✗ not yet"}
+    lines = [f"{marks[is_right]}: {title}" for title, is_right in _checked.items()]
+    body = [f"<b>{verdict}</b>", *map(prose, lines)]
+    accent = RIGHT if _checked and right == len(_checked) else NOT_YET
+    show(card("".join(f"<div>{line}</div>" for line in body), accent), "\n".join([verdict, *lines]))
 
 
 def run_cases(exercise: dict, answer: object, timeout: float = 5.0) -> Report:

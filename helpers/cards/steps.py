@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from helpers.cards.card import NOT_YET, RIGHT, card, prose, show, summary
-from helpers.cards.checks import Report, run_cases
+from helpers.cards.checks import Report, count, run_cases
 from helpers.cards.sources import PRE
 
 # `course.py lab` writes this beside the learner's copies, and there only are her steps kept.
@@ -42,6 +42,7 @@ def check_step(step: dict, answer: Callable, timeout: float = 5.0) -> Callable:
         _say(None, f"This is {made_from}. To check your own, run its cell, and then this one.")
         return answer
     report = run_cases(step, answer, timeout)
+    count(report)
     if report:
         _keep(course, answer)
         _say(report, "The next cells use your version.")

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from helpers.cards.checks import check, run_cases, shorten
+from helpers.cards import checks
+from helpers.cards.checks import check, run_cases, shorten, show_results
 
 DOUBLE = {
     "title": "Double a number",
@@ -362,3 +363,18 @@ def test_a_malformed_exercise_is_named(exercise, message):
     with pytest.raises(ValueError) as error:
         run_cases(exercise, 1)
     assert str(error.value) == message
+
+
+def test_the_results_of_all_that_was_checked_are_counted(shown, monkeypatch):
+    monkeypatch.setattr(checks, "_checked", {})
+    case = {"case": "the sum", "expect": 3, "hint": "Add."}
+    for title, answer in {"One": 3, "Two": 4, "Three": None}.items():
+        check({"title": title, "cases": [case]}, answer)
+    check({"title": "Two", "cases": [case]}, 3)
+    show_results()
+    assert shown[-1]["text/plain"].splitlines() == [
+        "2 of 3 right.",
+        "✓ right: One",
+        "✓ right: Two",
+        "✗ not yet: Three",
+    ]
