@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -192,6 +193,12 @@ def read_source(lesson: Lesson) -> NotebookNode:
 def facts(lesson: Lesson) -> Facts:
     """What the front matter of a lesson says of it; a part says only what differs from its lesson.md."""
     inherited = facts(Lesson(lesson.folder)) if lesson.part else None
+    return _facts(lesson, lesson.source.read_bytes(), inherited)
+
+
+@cache
+def _facts(lesson: Lesson, content: bytes, inherited: Facts | None) -> Facts:
+    """See `facts`, which links and tables ask for every lesson. content: that of the file as it is now."""
     try:
         return read_facts(read_source(lesson).metadata, inherited)
     except ValueError as error:
@@ -270,13 +277,13 @@ def page_notebooks(root: Path) -> dict[Path, str]:
     A page reads by itself; its notebook has the same text, with links to the notebooks beside it.
     """
     texts = {}
+    first = find_lessons(root)[0].notebook.name
     for page in sorted(root.glob("lessons/[a-z]_*.md")):
         text = page.read_text(encoding="utf-8").replace("](../notebooks/", "](")
         for section in re.findall(r"(?m)^## (.*)", text):
             slug = re.sub(r"[^\w -]", "", section.lower()).replace(" ", "-")  # as GitHub makes it
             text = text.replace(f"](#{slug})", f"](#{section.replace(' ', '-')})")
-        lessons = find_lessons(root)
-        index = new_markdown_cell(f"[index]({lessons[0].notebook.name})", metadata={"tags": ["navigation"]})
+        index = new_markdown_cell(f"[index]({first})", metadata={"tags": ["navigation"]})
         cells = [index, *map(new_markdown_cell, re.split(r"\n+(?=## )", text.strip()))]
         give_ids(cells)
         metadata = {**KERNEL, "course": {"source": page.relative_to(root).as_posix()}}

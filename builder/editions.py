@@ -9,7 +9,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from builder.definitions import stub
 
@@ -21,8 +21,8 @@ def learners(complete: NotebookNode) -> NotebookNode:
 
     Raises ValueError if a building step has no stub.
     """
-    notebook = deepcopy(complete)
-    notebook.cells = [learners_cell(cell) for cell in notebook.cells]
+    cells = [learners_cell(cell) for cell in complete.cells]
+    notebook = new_notebook(cells=cells, metadata=deepcopy(complete.metadata))
     if not any(WIDGET_VIEW in str(cell.get("outputs")) for cell in notebook.cells):
         notebook.metadata.pop("widgets", None)
     notebook.metadata["course"] = {"source": complete.metadata.course.source, "edition": "learner"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import html
 import importlib
 import inspect
 import re
@@ -14,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from helpers.cards.card import card, prose, show, summary
-from helpers.cards.sources import PRE
+from helpers.cards.sources import lines, show_pieces
 from helpers.cards.steps import KEPT, RECORD
 
 PACKAGE = "my_library"  # beside the learner's copies
@@ -36,15 +34,11 @@ def show_library(modules: Sequence[ModuleType], title: str) -> None:
     said = f"Steps of yours in it: {', '.join(written) or 'none yet'}."
     if RECORD.exists():
         said += " " + _save(modules)
-    body, text = [f"<div><b>{html.escape(title)}</b></div><div>{prose(said)}</div>"], [title, said]
+    pieces = {}
     for name, (source, names) in sources.items():
-        heading = f"{name.removeprefix('lessons.')}, {len(source.splitlines())} lines"
-        if names:
-            heading += f", yours: {', '.join(names)}"
-        code = f'<pre style="{PRE}">{html.escape(source)}</pre>'
-        body.append(f"<details>{summary(html.escape(heading))}{code}</details>")
-        text += [f"# {heading}", source, ""]
-    show(card("".join(body)), "\n".join(text).rstrip())
+        yours = f", yours: {', '.join(names)}" if names else ""
+        pieces[f"{name.removeprefix('lessons.')}, {lines(source)}{yours}"] = source
+    show_pieces(title, pieces, said)
 
 
 def _with_steps(module: ModuleType) -> tuple[str, list[str]]:

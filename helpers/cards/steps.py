@@ -5,7 +5,6 @@ A step is an exercise (see `checks`) whose answer is a function, with the course
 
 from __future__ import annotations
 
-import html
 import inspect
 import linecache
 import sys
@@ -13,9 +12,9 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.cards.card import NOT_YET, RIGHT, card, prose, show, summary
+from helpers.cards.card import NOT_YET, RIGHT, card, prose, show
 from helpers.cards.checks import Report, count, run_cases
-from helpers.cards.sources import PRE
+from helpers.cards.sources import folded
 
 # `course.py lab` writes this beside the learner's copies, and there only are her steps kept.
 RECORD, KEPT = Path(".course.json"), Path("steps")
@@ -57,24 +56,19 @@ def check_step(step: dict, answer: Callable, timeout: float = 5.0) -> Callable:
         return version
     code = textwrap.dedent(inspect.getsource(course))
     # Who has tried may look at it: folded, and not in the text, which cannot be folded.
-    _say(report, f"Until then the next cells use {COURSES}.", folded=code if report.written else "")
+    _say(report, f"Until then the next cells use {COURSES}.", tried=code if report.written else "")
     return _version(code, course.__name__, namespace, COURSES)
 
 
-def _say(report: Report | None, said: str, code: str = "", folded: str = "") -> None:
-    """code: an earlier version of hers. folded: the course's."""
+def _say(report: Report | None, said: str, code: str = "", tried: str = "") -> None:
+    """code: an earlier version of hers. tried: the course's, for one who has tried."""
     checked = (report.html(), report.text()) if report is not None else ("", "")
-    hidden = _folded("Your version", code) + _folded("The course's version", folded)
+    hidden = folded("Your version", code) if code else ""
+    hidden += folded("The course's version", tried) if tried else ""
     show(
         checked[0] + card(f"<div>{prose(said)}</div>{hidden}", RIGHT if report else NOT_YET),
         "\n".join(part for part in (checked[1], said, code) if part),
     )
-
-
-def _folded(title: str, code: str) -> str:
-    if not code:
-        return ""
-    return f'<details>{summary(title)}<pre style="{PRE}">{html.escape(code)}</pre></details>'
 
 
 def _version(code: str, name: str, namespace: dict, made_from: str) -> Callable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -20,12 +19,12 @@ def show_opening(scene: str) -> None:
     """Show the picture of a lesson's question. Raises ValueError for a scene that there is not."""
     if scene not in SCENES:
         raise ValueError(f"scene must be one of {', '.join(SCENES)}, not {scene!r}")
-    if scene == BOTH:
-        show_paths(invoke=_three_threads(), ainvoke=_recorded(_three_calls), caption=SCENES[scene].question)
-        return
     opening = SCENES[scene]
     recording = opening.run if isinstance(opening.run, Recording) else _recorded(opening.run)
-    show_timeline(recording, opening.title, opening.question, limit=opening.limit)
+    if opening.threads is not None:
+        show_paths(invoke=opening.threads, ainvoke=recording, caption=opening.question)
+    else:
+        show_timeline(recording, opening.title, opening.question, limit=opening.limit)
 
 
 def _recorded(scene: Scene) -> Recording:
@@ -91,15 +90,6 @@ async def _a_rate() -> None:
     await asyncio.wait(tasks)
 
 
-async def _three_users() -> None:
-    async def blocking() -> None:
-        await asyncio.sleep(0.01)
-        time.sleep(0.1)
-
-    users = {"user 1": blocking(), "user 2": asyncio.sleep(0.03), "user 3": asyncio.sleep(0.05)}
-    await asyncio.wait(_started(users))
-
-
 def _three_threads() -> Recording:
     """Made by hand: real threads take other times in each run."""
     recording = Recording(duration=max(LATENCIES.values()))
@@ -110,24 +100,23 @@ def _three_threads() -> Recording:
     return recording
 
 
-BOTH = "both ways"
-
-
 @dataclass(frozen=True)
 class Opening:
-    """A picture with which a lesson opens. run: what it shows."""
+    """A picture with which a lesson opens. run: what it shows. threads: what it shows above that."""
 
     run: Scene | Recording
-    title: str
+    title: str  # one with threads has titles of its own
     question: str
     limit: int | None = None
+    threads: Recording | None = None
 
 
 SCENES = {
-    BOTH: Opening(
+    "both ways": Opening(
         _three_calls,
-        "invoke and ainvoke",
+        "",
         "The same three calls, with the same answers at the same time. What is different?",
+        threads=_three_threads(),
     ),
     "one thread": Opening(
         _three_calls,
@@ -169,10 +158,5 @@ SCENES = {
         _two_steps,
         "The next step waits for the last of three",
         "Two branches are done early. Who waits for whom, and what does it cost?",
-    ),
-    "server": Opening(
-        _three_users,
-        "Three users, one event loop",
-        "The first handler blocks. What do the other two notice?",
     ),
 }

@@ -369,6 +369,21 @@ def is_any_by_the_caller(run):
     ]
 
 
+FALSY_AND_NONE = [  # cases of whatever runs a dict of calls
+    {
+        "case": "results that count as false",
+        "run": lambda run: run_each(run, same, [None, 0, "", 1]),
+        "expect": [None, 0, "", 1],
+        "hint": "None, 0 and an empty text are results like any other.",
+    },
+    {
+        "case": "no calls at all",
+        "run": lambda run: run({}),
+        "expect": [],
+        "hint": "No calls give an empty list.",
+    },
+]
+
 RUN_ON_THREADS = {
     "title": "Write run_on_threads",
     "course": run_on_threads,
@@ -410,18 +425,7 @@ RUN_ON_THREADS = {
             "expect": 0,
             "hint": "Shut the pool down and wait for it, also after an error. A `with` block does.",
         },
-        {
-            "case": "results that count as false",
-            "run": lambda run: run_each(run, same, [None, 0, "", 1]),
-            "expect": [None, 0, "", 1],
-            "hint": "None, 0 and an empty text are results like any other.",
-        },
-        {
-            "case": "no calls at all",
-            "run": lambda run: run({}),
-            "expect": [],
-            "hint": "No calls give an empty list.",
-        },
+        *FALSY_AND_NONE,
     ],
 }
 
@@ -1281,18 +1285,7 @@ RUN_ALL = {
             "expect": 0,
             "hint": "Shut down what you open. `run_on_threads` leaves nothing behind.",
         },
-        {
-            "case": "results that count as false",
-            "run": lambda run: run_each(run, same, [None, 0, "", 1]),
-            "expect": [None, 0, "", 1],
-            "hint": "None, 0 and an empty text are results like any other.",
-        },
-        {
-            "case": "no calls at all",
-            "run": lambda run: run({}),
-            "expect": [],
-            "hint": "No calls give an empty list.",
-        },
+        *FALSY_AND_NONE,
     ],
 }
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from functools import partial
 
-from lessons.lesson3_concurrency_limits.rates import TokenBucket, retry
+from lessons.lesson3_concurrency_limits.rates import TokenBucket, permit_then_token, retry
 from lessons.lesson4_execution_model.tasks import run_as_tasks_with_limit
 from lessons.lesson5_synchronization.sequence import RunnableSequence
 
@@ -34,13 +35,8 @@ async def answer_all(documents, prompt, ask, parse, place, random, retry_on, mos
     answers, failures = answers_in(place), {}
     permits, bucket = asyncio.Semaphore(most), TokenBucket(rate)
 
-    async def ask_once(question):
-        async with permits:  # first the permit, then the token: no token waits in a queue
-            await bucket.take()
-            return await ask(question)
-
     async def ask_until_answered(question):
-        return await retry(lambda: ask_once(question), retry_on, random)
+        return await retry(partial(permit_then_token, permits, bucket, ask, question), retry_on, random)
 
     chain = RunnableSequence(prompt, ask_until_answered, parse)
 
@@ -53,14 +49,11 @@ async def answer_all(documents, prompt, ask, parse, place, random, retry_on, mos
             file.write(json.dumps([name, answers[name]]) + "\n")
             file.flush()
 
-    def call(name):
-        return lambda: answer(name)
-
     missing = [name for name in documents if name not in answers]
     drop_half_a_line(place)
     with place.open("a", encoding="utf-8") as file:
         # More than `most`: a document that waits for its next try holds no permit.
-        await run_as_tasks_with_limit({name: call(name) for name in missing}, 3 * most)
+        await run_as_tasks_with_limit({name: partial(answer, name) for name in missing}, 3 * most)
     return {name: answers[name] for name in documents if name in answers}, failures
 
 
